@@ -1,0 +1,37 @@
+/* bounds.h - every limit in one place, each with its reason. */
+#ifndef BASE_BOUNDS_H
+#define BASE_BOUNDS_H
+
+enum {
+    /* Patients: the bar is 512 MiB at 100,000; twice that leaves room before a second process. */
+    PATIENT_COUNT_MAX = 200000,
+    PATIENT_ID_SIZE   = 32,    /* MRNs and UUIDs without dashes fit; [A-Za-z0-9._-]{1,31} */
+    PATIENT_NAME_SIZE = 96,
+    SOURCE_SIZE       = 32,    /* a device's name: "monitor-7"; same characters as a patient id */
+    SOURCE_COUNT_MAX  = 65535, /* source numbers are 16 bits on disk */
+
+    /* HTTP */
+    HTTP_BODY_SIZE_MAX     = 8 << 20,   /* NDJSON batch after gunzip: 40,000 readings of 200 bytes */
+    HTTP_BODY_GZIP_RATIO   = 100,       /* JSON of vitals packs about 12:1; more than 100:1 is a bomb */
+    HTTP_JSON_BODY_MAX     = 64 << 10,  /* a request that is one document */
+    HTTP_HEADER_SIZE_MAX   = 8 << 10,   /* request line and headers; MHD's pool per connection */
+    HTTP_CONNECTION_COUNT_MAX = 4096,   /* per listening port */
+    HTTP_IDLE_TIMEOUT_S    = 75,        /* as nginx's keepalive_timeout */
+    JSON_DEPTH_MAX         = 8,         /* the deepest document of docs/api has 3 */
+    LINE_COUNT_MAX         = 50000,     /* lines in one NDJSON batch */
+    TOKEN_SIZE_MAX         = 2048,      /* ours take about 500 bytes */
+
+    /* WebSocket */
+    WS_MESSAGE_SIZE_MAX    = 4 << 10,   /* what a client may send: subscriptions, pings */
+    WS_CLIENT_COUNT_MAX    = 10000,     /* trust.md C3 */
+    WS_SEND_BUFFER_MAX     = 256 << 10, /* one client's unsent bytes; beyond it values coalesce */
+
+    /* Queues between threads: full means 429 with Retry-After, never growth. */
+    STREAM_QUEUE_READINGS_MAX = 1 << 18, /* about 4 s at the bar of 60,000/s */
+    STORE_QUEUE_ITEMS_MAX     = 1 << 16,
+
+    PASSWORD_SIZE_MIN = 12,             /* OWASP ASVS 5.0, 6.2.1 asks for at least 8, recommends 15 */
+    PASSWORD_SIZE_MAX = 128,
+};
+
+#endif
