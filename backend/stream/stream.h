@@ -49,7 +49,8 @@ void stream_close(struct stream *stream);      /* consumers must be closed befor
 typedef void stream_done(void *context, bool ok, const struct err *err);
 
 /* `with` may carry rows that belong to the same atomic unit (new patients and sources of these
- * readings); its rows are copied.  NULL done: fire and forget. */
+ * readings); its rows are copied.  NULL done: fire and forget.  *out_seq (NULL: not wanted) is the
+ * command's number: once the alert-engine has done it, the command is in force. */
 struct stream_rows {
     const struct patient_row *patients; size_t patient_count;
     const struct source_row *sources;   size_t source_count;
@@ -61,7 +62,7 @@ bool stream_publish_readings(struct stream *stream, const struct reading *readin
                              struct err *err) MUST_CHECK;
 bool stream_publish_command(struct stream *stream, uint32_t patient, const struct alarm_command *command,
                             const struct stream_rows *with, stream_done *done, void *context,
-                            struct err *err) MUST_CHECK;
+                            int64_t *out_seq, struct err *err) MUST_CHECK;
 bool stream_publish_alerts(struct stream *stream, const struct alert *alerts, uint32_t count, struct err *err) MUST_CHECK;
 
 /* From `from_seq` on: what the journal holds first, then live, without a gap (-1: live only). */
