@@ -12,6 +12,9 @@
 
 #include "clinical/vital.h"
 
+/* A stamp further from the server's clock belongs to a replay or a backfill. */
+#define READING_LIVE_US (INT64_C(60) * 1000 * 1000)
+
 struct reading {
     int64_t time_us;                  /* UTC, as the device stamped it */
     int32_t value_milli[VITAL_COUNT]; /* VITAL_ABSENT where not measured */
@@ -24,6 +27,7 @@ _Static_assert(sizeof(struct reading) == 40, "no padding");
 
 enum {
     READING_SIMULATED = 1, /* from the simulator or marked so by its device */
+    READING_LIVE = 2,      /* arrived within READING_LIVE_US of its stamp: wall-clock silence counts */
 };
 
 /* Why a vital was marked; one reason per (reading, vital), recomputed from the value. */
