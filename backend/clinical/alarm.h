@@ -43,7 +43,7 @@ struct alert {
     uint32_t version;         /* 1 at opening, one more with every change */
     int32_t value_milli;      /* of the reading that raised, or raised it higher; sensor: VITAL_ABSENT */
     int32_t other_milli;      /* blood pressure: the diastolic beside it, else VITAL_ABSENT */
-    int32_t threshold_milli;  /* the limit it crossed; sensor: the expected interval, s * 1000 */
+    int32_t threshold_milli;  /* the limit it crossed; sensor: the silence allowed, in ms */
     int32_t peak_milli;
     uint8_t type, severity, state, priority;   /* enum alert_type, alert_severity, alert_state, alert_priority */
     uint8_t lost;             /* sensor: bit per vital lost */
@@ -55,7 +55,7 @@ struct alert {
  * Source: ThingsBoard #11803, #12501 (what users ask for); Philips X2 manual: 2 min reminders. */
 enum { ESCALATE_1_S = 60, ESCALATE_2_S = 180 };
 
-enum { GAP_COUNT = 4, ALARM_EVENTS_MAX = 4 * ALERT_TYPE_COUNT };
+enum { GAP_COUNT = 4, ALARM_EVENTS_MAX = 7 * ALERT_TYPE_COUNT };
 
 struct alarm_patient {
     int64_t last_us[VITAL_COUNT];         /* newest usable value; 0: never */
@@ -133,7 +133,7 @@ char *alert_id_format(const struct alert *alert, const char *patient_id, char ou
 bool alert_id_parse(const char *id, char *patient_id, size_t patient_id_size, enum alert_type *out_type,
                     int64_t *out_onset_ms, struct err *err) MUST_CHECK;
 /* As in clinical.md: "Critical tachycardia detected. Heart rate: 142 bpm (threshold: >=130)". */
-void alert_message(const struct alert *alert, const struct alarm_limits *limits, struct buf *out);
+void alert_message(const struct alert *alert, struct buf *out);
 const char *alert_state_name(enum alert_state state);
 const char *alert_priority_name(enum alert_priority priority);
 
