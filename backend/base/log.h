@@ -19,7 +19,8 @@ struct log_field {
     const char *text;   /* NULL: the field is `number` */
     int64_t number;
 };
-#define LOG_STR(k, v) ((struct log_field){ .key = (k), .text = (v) ? (v) : "" })
+#define LOG_STR(k, v) ((struct log_field){ .key = (k), .text = log_text(v) })
+static inline const char *log_text(const char *text) { return text ? text : ""; }
 #define LOG_INT(k, v) ((struct log_field){ .key = (k), .number = (v) })
 #define LOG_ERR(e)    LOG_STR("error", (e)->text)
 

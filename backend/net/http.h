@@ -123,6 +123,8 @@ struct http_server_options {
     const char *content_security_policy;
 };
 bool http_server_new(const struct http_server_options *options, struct http_server **out, struct err *err) MUST_CHECK;
+/* Starts the live loop; ticks are added before. */
+void http_server_start_live(struct http_server *server);
 /* Serves these tables (several services) on `port`; with_static adds the dashboard's files. */
 bool http_server_listen(struct http_server *server, int port, const struct http_routes *tables, size_t table_count,
                         bool with_static, struct err *err) MUST_CHECK;
