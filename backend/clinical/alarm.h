@@ -25,7 +25,7 @@
 #define CLINICAL_ALARM_H
 
 #include "base/str.h"
-#include "clinical/limits.h"
+#include "clinical/alarm_limits.h"
 #include "clinical/reading.h"
 
 enum alert_state { ALERT_NONE, ALERT_ACTIVE, ALERT_LATCHED, ALERT_CLOSED };

@@ -8,7 +8,7 @@
 #ifndef CLINICAL_NEWS2_H
 #define CLINICAL_NEWS2_H
 
-#include "clinical/limits.h"
+#include "clinical/alarm_limits.h"
 
 enum news2_input { NEWS2_RESPIRATORY, NEWS2_SPO2, NEWS2_OXYGEN, NEWS2_SYSTOLIC, NEWS2_PULSE, NEWS2_CONSCIOUSNESS,
                    NEWS2_TEMPERATURE, NEWS2_INPUT_COUNT };

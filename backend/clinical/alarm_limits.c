@@ -1,4 +1,4 @@
-#include "clinical/limits.h"
+#include "clinical/alarm_limits.h"
 
 /* clang-format off */
 const struct alert_rule alert_rules[ALERT_RULE_COUNT] = {

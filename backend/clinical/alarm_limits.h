@@ -1,4 +1,4 @@
-/* limits.h - the alarm limits of one patient, and the rules they belong to.
+/* alarm_limits.h - the alarm limits of one patient, and the rules they belong to.
  *
  * A rule is one physiological alert type: a vital, a side (high or low), two thresholds.  The
  * thresholds can be changed per patient; which side they are on, and whether the threshold itself
@@ -6,8 +6,8 @@
  * Units:   thousandths, as in vital.h; seconds for delays.
  * Source:  clinical.md "Default alarm limits": product brief; Royal College of Physicians, NEWS2
  *          2017, chart 1.  Hysteresis: half a NEWS2 band or less, so that a cleared alarm is clear. */
-#ifndef CLINICAL_LIMITS_H
-#define CLINICAL_LIMITS_H
+#ifndef CLINICAL_ALARM_LIMITS_H
+#define CLINICAL_ALARM_LIMITS_H
 
 #include "base/err.h"
 #include "clinical/vital.h"
