@@ -30,6 +30,8 @@ enum {
     STREAM_QUEUE_READINGS_MAX = 1 << 18, /* about 4 s at the bar of 60,000/s */
     STORE_QUEUE_ITEMS_MAX     = 1 << 16,
 
+    CONFIG_FILE_SIZE_MAX = 64 << 10,    /* the example with every key and comment has 5 KB */
+
     PASSWORD_SIZE_MIN = 12,             /* OWASP ASVS 5.0, 6.2.1 asks for at least 8, recommends 15 */
     PASSWORD_SIZE_MAX = 128,
 };
