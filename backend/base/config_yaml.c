@@ -169,7 +169,7 @@ static int line_refused(const char *text, size_t length, const struct said *said
     for (; key && next_line(&at, text + length, &line); number++)
         if (number >= from && has_key(&line, key + 2, strlen(key + 2)))
             return number;
-    return liked;
+    return liked > 0 ? liked : 1;
 }
 
 static bool take_values(struct config *config, const struct yaml_schema *schema, char *const *values, const char *text,
