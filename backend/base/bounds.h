@@ -29,6 +29,8 @@ enum {
     /* Queues between threads: full means 429 with Retry-After, never growth. */
     STREAM_QUEUE_READINGS_MAX = 1 << 18, /* about 4 s at the bar of 60,000/s */
     STORE_QUEUE_ITEMS_MAX     = 1 << 16,
+    STORE_QUEUE_COST_MAX      = 1 << 19, /* rows and readings that wait: about 20 MB, 8 s at 60,000/s */
+    JOURNAL_RECORDS_MAX       = 1 << 24, /* kept for a recovery when no snapshot comes: 700 MB */
 
     CONFIG_FILE_SIZE_MAX = 64 << 10,    /* the example with every key and comment has 5 KB */
 

@@ -38,6 +38,10 @@ struct store_options {
 bool store_open(const struct store_options *options, struct store **out, struct err *err) MUST_CHECK;
 void store_close(struct store *store);      /* commits what is queued, folds, then closes */
 bool store_step(struct store *store);       /* true: something was done.  Not with `threaded` */
+/* Folds and drops everything that is due now; waits for it. */
+bool store_fold(struct store *store, struct err *err) MUST_CHECK;
+/* A consistent copy while the store is in use. */
+bool store_backup(struct store *store, const char *path, struct err *err) MUST_CHECK;
 /* One line for /health: "ok" or what is wrong (in `text`), and the engine's version. */
 bool store_health(struct store *store, char *text, size_t size);
 

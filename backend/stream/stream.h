@@ -73,6 +73,5 @@ void stream_unsubscribe(struct stream_consumer *consumer);
 const struct stream_batch *stream_next(struct stream_consumer *consumer, int timeout_ms);
 void stream_release(struct stream_consumer *consumer, const struct stream_batch *batch);
 void stream_wake(struct stream_consumer *consumer);   /* lets a waiting stream_next return NULL */
-int stream_fd(struct stream_consumer *consumer);      /* readable when a batch waits (eventfd) */
 
 #endif

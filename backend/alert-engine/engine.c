@@ -1,0 +1,567 @@
+#include "alert-engine/engine.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metric.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    PAGE_SIZE = 256, PAGE_COUNT = PATIENT_COUNT_MAX / PAGE_SIZE + 1,
+    TICK_MS = 100,               /* silence and delays are seen this late at most */
+    SLICE = 64,                  /* readings per hold of the lock */
+    SNAPSHOT_SLICE = 1024,       /* states per store unit: about 1 MB */
+    COMMAND_WAIT_S = 10,
+};
+#define SNAPSHOT_EVERY_US (30 * US_PER_S)
+#define RETRY_EVERY_US US_PER_S
+
+static struct metric opened_total = METRIC_COUNTER("wardscribe_alerts_opened_total", "Alerts opened.");
+static struct metric open_now = METRIC_GAUGE("wardscribe_alerts_open", "Alerts open now.");
+static struct metric reading_time = METRIC_HISTOGRAM("wardscribe_alarm_latency_seconds", "From publishing a batch to its alerts.");
+
+struct slot {
+    struct alarm_patient state;
+    struct alarm_limits *limits;  /* NULL: the ward's defaults */
+    int64_t seq_done;             /* records below are in `state` */
+    bool dirty;
+};
+
+/* An alert on its way to the store. */
+struct pending {
+    struct store_write write;     /* first: done() gets it back */
+    struct engine *engine;
+    struct pending *next;
+    size_t count;
+    struct alert alerts[];
+};
+
+struct engine {
+    struct alert_service *service;
+    struct stream_consumer *consumer;
+    pthread_t thread;
+    pthread_mutex_t lock;         /* slots, processed_seq */
+    pthread_cond_t processed;
+    struct slot *pages[PAGE_COUNT];
+    uint32_t count;
+    int64_t processed_seq, snapshot_seq, snapshot_us, cycle_seq;
+    uint32_t cycle_at;            /* next patient of a running snapshot cycle; 0: none runs */
+    struct alarm_limits defaults;
+    pthread_mutex_t failed_lock;
+    struct pending *failed;       /* could not be written; tried again */
+    int64_t retry_us;
+    atomic_int in_flight;
+    atomic_llong looked_us;
+    atomic_bool stopping;
+    struct alert *outbox;         /* changes of the slice at hand */
+    uint32_t outbox_count, outbox_capacity;
+};
+
+/* ---- states ---- */
+
+static struct slot *slot_of(struct engine *engine, uint32_t number)
+{
+    return &engine->pages[number / PAGE_SIZE][number % PAGE_SIZE];
+}
+
+static struct slot *make_slot(struct engine *engine, uint32_t number)
+{
+    CHECK(number && number <= PATIENT_COUNT_MAX);
+    while (engine->count < number) {
+        uint32_t next = engine->count + 1;
+        if (!engine->pages[next / PAGE_SIZE])
+            engine->pages[next / PAGE_SIZE] = mem_new(PAGE_SIZE, sizeof(struct slot));
+        alarm_init(&slot_of(engine, next)->state, next);
+        engine->count = next;
+    }
+    return slot_of(engine, number);
+}
+
+static const struct alarm_limits *limits_of(const struct engine *engine, const struct slot *slot)
+{
+    return slot->limits ? slot->limits : &engine->defaults;
+}
+
+static void set_limits(struct slot *slot, const struct alarm_limits *limits)
+{
+    if (!slot->limits)
+        slot->limits = mem_new(1, sizeof *slot->limits);
+    *slot->limits = *limits;
+}
+
+/* ---- alerts out ---- */
+
+static void keep_events(struct engine *engine, struct slot *slot, const struct alarm_events *events)
+{
+    slot->dirty = true;
+    for (int i = 0; i < events->count; i++) {
+        if (engine->outbox_count == engine->outbox_capacity) {
+            uint32_t capacity = engine->outbox_capacity ? engine->outbox_capacity * 2 : 256;
+            struct alert *bigger = mem_try_resize(engine->outbox, capacity, sizeof *bigger);
+            CHECK(bigger != NULL);
+            engine->outbox = bigger;
+            engine->outbox_capacity = capacity;
+        }
+        enum alarm_change change = events->items[i].change;
+        metric_add(&opened_total, change == ALARM_OPENED);
+        metric_add(&open_now, (change == ALARM_OPENED) - (change == ALARM_CLOSED));
+        engine->outbox[engine->outbox_count++] = events->items[i].alert;
+    }
+}
+
+static void on_written(struct store_write *write, bool ok, const struct err *err)
+{
+    struct pending *pending = (struct pending *)write;
+    struct engine *engine = pending->engine;
+    if (ok) {
+        mem_free(pending);
+    } else {
+        log_warn("alerts not written, will be tried again", LOG_INT("alerts", (int64_t)pending->count), LOG_ERR(err));
+        (void)pthread_mutex_lock(&engine->failed_lock);
+        pending->next = engine->failed;
+        engine->failed = pending;
+        (void)pthread_mutex_unlock(&engine->failed_lock);
+    }
+    atomic_fetch_sub(&engine->in_flight, 1);
+}
+
+static void write_pending(struct engine *engine, struct pending *pending)
+{
+    struct err err = { 0 };
+    pending->write = (struct store_write){ .done = on_written, .alerts = pending->alerts, .alert_count = pending->count };
+    atomic_fetch_add(&engine->in_flight, 1);
+    if (!store_submit(engine->service->store, &pending->write, &err))
+        on_written(&pending->write, false, &err);
+}
+
+static void send_outbox(struct engine *engine)
+{
+    uint32_t count = engine->outbox_count;
+    struct err err = { 0 };
+    if (!count)
+        return;
+    engine->outbox_count = 0;
+    if (!stream_publish_alerts(engine->service->stream, engine->outbox, count, &err))
+        log_error("alerts not published", LOG_ERR(&err));
+    struct pending *pending = mem_new(1, sizeof *pending + count * sizeof *pending->alerts);
+    pending->engine = engine;
+    pending->count = count;
+    memcpy(pending->alerts, engine->outbox, count * sizeof *pending->alerts);
+    write_pending(engine, pending);
+}
+
+static void retry_failed(struct engine *engine, int64_t now_us)
+{
+    if (now_us - engine->retry_us < RETRY_EVERY_US)
+        return;
+    engine->retry_us = now_us;
+    (void)pthread_mutex_lock(&engine->failed_lock);
+    struct pending *list = engine->failed;
+    engine->failed = NULL;
+    (void)pthread_mutex_unlock(&engine->failed_lock);
+    while (list) {
+        struct pending *next = list->next;
+        write_pending(engine, list);
+        list = next;
+    }
+}
+
+/* ---- the stream in ---- */
+
+static void take_readings(struct engine *engine, const struct stream_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count;) {
+        (void)pthread_mutex_lock(&engine->lock);
+        for (uint32_t end = i + SLICE < batch->count ? i + SLICE : batch->count; i < end; i++) {
+            struct slot *slot = make_slot(engine, batch->readings[i].patient);
+            struct alarm_events events;
+            if (batch->seq + i < slot->seq_done)
+                continue;
+            events.count = 0;
+            alarm_reading(&slot->state, limits_of(engine, slot), &batch->readings[i], &events);
+            keep_events(engine, slot, &events);
+            slot->seq_done = batch->seq + i + 1;
+        }
+        engine->processed_seq = batch->seq + i;
+        (void)pthread_mutex_unlock(&engine->lock);
+    }
+}
+
+static void command_one(struct engine *engine, struct slot *slot, const struct stream_batch *batch)
+{
+    struct alarm_events events;
+    if (batch->seq < slot->seq_done)
+        return;
+    events.count = 0;
+    if (batch->command->kind == ALARM_LIMITS)
+        set_limits(slot, &batch->command->limits);
+    (void)alarm_command(&slot->state, limits_of(engine, slot), batch->command, &events);
+    keep_events(engine, slot, &events);
+    slot->seq_done = batch->seq + 1;
+}
+
+static void take_command(struct engine *engine, const struct stream_batch *batch)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    if (batch->command_patient)
+        command_one(engine, make_slot(engine, batch->command_patient), batch);
+    else
+        for (uint32_t number = 1; number <= engine->count; number++)
+            command_one(engine, slot_of(engine, number), batch);
+    engine->processed_seq = batch->seq + 1;
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
+static void take_batch(struct engine *engine, const struct stream_batch *batch)
+{
+    if (batch->kind == STREAM_READINGS)
+        take_readings(engine, batch);
+    else if (batch->kind == STREAM_COMMAND)
+        take_command(engine, batch);
+    send_outbox(engine);
+    (void)pthread_mutex_lock(&engine->lock);
+    (void)pthread_cond_broadcast(&engine->processed);
+    (void)pthread_mutex_unlock(&engine->lock);
+    metric_observe_us(&reading_time, clock_monotonic_us(engine->service->clock) - batch->published_us);
+}
+
+/* What falls due without a reading, for patients whose devices are live. */
+static void tick(struct engine *engine)
+{
+    int64_t now_us = clock_now_us(engine->service->clock);
+    (void)pthread_mutex_lock(&engine->lock);
+    for (uint32_t number = 1; number <= engine->count; number++) {
+        struct slot *slot = slot_of(engine, number);
+        struct alarm_events events;
+        if (!slot->state.live || slot->state.due_us > now_us)
+            continue;
+        events.count = 0;
+        alarm_tick(&slot->state, limits_of(engine, slot), now_us, &events);
+        keep_events(engine, slot, &events);
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    send_outbox(engine);
+}
+
+/* ---- snapshots: seq_done, then alarm_save's bytes ---- */
+
+static bool alerts_all_written(struct engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->failed_lock);
+    bool none_failed = engine->failed == NULL;
+    (void)pthread_mutex_unlock(&engine->failed_lock);
+    return none_failed && atomic_load(&engine->in_flight) == 0;
+}
+
+static size_t collect_dirty(struct engine *engine, struct snapshot_row *rows, unsigned char *bytes)
+{
+    size_t count = 0;
+    (void)pthread_mutex_lock(&engine->lock);
+    for (; engine->cycle_at <= engine->count && count < SNAPSHOT_SLICE; engine->cycle_at++) {
+        struct slot *slot = slot_of(engine, engine->cycle_at);
+        if (!slot->dirty)
+            continue;
+        memcpy(bytes, &slot->seq_done, sizeof slot->seq_done);
+        size_t size = sizeof slot->seq_done + alarm_save(&slot->state, bytes + sizeof slot->seq_done);
+        rows[count++] = (struct snapshot_row){ engine->cycle_at, bytes, size };
+        bytes += size;
+        slot->dirty = false;
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    return count;
+}
+
+static void mark_dirty(struct engine *engine, const struct snapshot_row *rows, size_t count)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    for (size_t i = 0; i < count; i++)
+        slot_of(engine, rows[i].patient)->dirty = true;
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
+/* One slice of a cycle.  The last one says from where a recovery must read the journal. */
+static void snapshot_slice(struct engine *engine)
+{
+    struct snapshot_row *rows = mem_new(SNAPSHOT_SLICE, sizeof *rows);
+    unsigned char *bytes = mem_new(SNAPSHOT_SLICE, ALARM_SAVE_SIZE_MAX + 8);
+    struct err err = { 0 };
+    size_t count = collect_dirty(engine, rows, bytes);
+    bool last = engine->cycle_at > engine->count;
+    struct store_write write = { .snapshots = rows, .snapshot_count = count,
+                                 .snapshot_seq = last ? engine->cycle_seq : engine->snapshot_seq };
+    if (count && !store_write_sync(engine->service->store, &write, &err)) {
+        log_warn("alarm states not saved, will be tried again", LOG_ERR(&err));
+        mark_dirty(engine, rows, count);
+        engine->cycle_at = 0;
+    } else if (last) {
+        engine->snapshot_seq = engine->cycle_seq;
+        engine->cycle_at = 0;
+    }
+    mem_free(rows);
+    mem_free(bytes);
+}
+
+static void snapshot(struct engine *engine, int64_t now_us)
+{
+    if (engine->cycle_at) {
+        snapshot_slice(engine);
+        return;
+    }
+    if (now_us - engine->snapshot_us < SNAPSHOT_EVERY_US || !alerts_all_written(engine))
+        return;
+    engine->snapshot_us = now_us;
+    engine->cycle_seq = engine->processed_seq;
+    engine->cycle_at = 1;
+}
+
+static bool load_states(struct engine *engine, struct err *err)
+{
+    struct arena arena;
+    struct snapshot_row *rows;
+    struct limits_row *limits;
+    size_t count;
+    arena_init(&arena, (size_t)PATIENT_COUNT_MAX * 2048);
+    bool ok = store_limits(engine->service->store, &arena, &limits, &count, err);
+    for (size_t i = 0; ok && i < count; i++)
+        set_limits(make_slot(engine, limits[i].patient), &limits[i].limits);
+    ok = ok && store_snapshots(engine->service->store, &arena, &rows, &count, &engine->snapshot_seq, err);
+    for (size_t i = 0; ok && i < count; i++) {
+        struct slot *slot = make_slot(engine, rows[i].patient);
+        const unsigned char *bytes = rows[i].state;
+        ok = rows[i].size > sizeof slot->seq_done || err_set(err, ERR_IO, "alarm state of patient %u is cut", rows[i].patient);
+        if (!ok)
+            break;
+        memcpy(&slot->seq_done, bytes, sizeof slot->seq_done);
+        ok = alarm_load(&slot->state, bytes + sizeof slot->seq_done, rows[i].size - sizeof slot->seq_done, err);
+        metric_add(&open_now, ok ? __builtin_popcount(slot->state.open) : 0);
+    }
+    arena_free(&arena);
+    return ok;
+}
+
+/* ---- life ---- */
+
+static void *engine_thread(void *argument)
+{
+    struct engine *engine = argument;
+    int64_t ticked_us = 0;
+    while (!atomic_load(&engine->stopping)) {
+        const struct stream_batch *batch = stream_next(engine->consumer, TICK_MS);
+        int64_t now_us = clock_monotonic_us(engine->service->clock);
+        atomic_store(&engine->looked_us, now_us);
+        if (batch) {
+            take_batch(engine, batch);
+            stream_release(engine->consumer, batch);
+        }
+        if (now_us - ticked_us < TICK_MS * US_PER_MS)
+            continue;
+        ticked_us = now_us;
+        tick(engine);
+        retry_failed(engine, now_us);
+        snapshot(engine, now_us);
+    }
+    return NULL;
+}
+
+/* Everything that the journal still holds goes through the states before the first request comes. */
+static bool recover(struct engine *engine, struct err *err)
+{
+    int64_t target = store_journal_next_seq(engine->service->store);
+    engine->processed_seq = engine->snapshot_seq;
+    if (!stream_subscribe(engine->service->stream, "alert-engine", 1u << STREAM_VITALS, engine->snapshot_seq, &engine->consumer, err))
+        return false;
+    while (engine->processed_seq < target) {
+        const struct stream_batch *batch = stream_next(engine->consumer, 1000);
+        if (!batch)
+            break; /* the journal starts behind the snapshot: nothing more is there */
+        take_batch(engine, batch);
+        stream_release(engine->consumer, batch);
+    }
+    struct alarm_command restarted = { .kind = ALARM_RESTARTED, .time_us = clock_now_us(engine->service->clock) };
+    return !engine->count || stream_publish_command(engine->service->stream, 0, &restarted, NULL, NULL, NULL, NULL, err);
+}
+
+bool engine_open(struct alert_service *service, struct engine **out, struct err *err)
+{
+    struct engine *engine = mem_new(1, sizeof *engine);
+    engine->service = service;
+    engine->defaults = alarm_limits_default;
+    CHECK(pthread_mutex_init(&engine->lock, NULL) == 0 && pthread_mutex_init(&engine->failed_lock, NULL) == 0);
+    CHECK(pthread_cond_init(&engine->processed, NULL) == 0);
+    metric_register(&opened_total);
+    metric_register(&open_now);
+    *out = engine;
+    if (!load_states(engine, err) || !recover(engine, err))
+        return false;
+    engine->snapshot_us = clock_monotonic_us(service->clock);
+    atomic_store(&engine->looked_us, engine->snapshot_us);
+    CHECK(pthread_create(&engine->thread, NULL, engine_thread, engine) == 0);
+    return true;
+}
+
+static void wait_for_writes(struct engine *engine)
+{
+    for (int i = 0; i < 500 && atomic_load(&engine->in_flight); i++)
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+}
+
+void engine_close(struct engine *engine)
+{
+    if (!engine)
+        return;
+    atomic_store(&engine->stopping, true);
+    if (engine->thread) {
+        stream_wake(engine->consumer);
+        (void)pthread_join(engine->thread, NULL);
+        wait_for_writes(engine);
+    }
+    if (engine->consumer)
+        stream_unsubscribe(engine->consumer);
+    while (engine->failed) {
+        struct pending *next = engine->failed->next;
+        mem_free(engine->failed);
+        engine->failed = next;
+    }
+    for (uint32_t number = 1; number <= engine->count; number++)
+        mem_free(slot_of(engine, number)->limits);
+    for (int i = 0; i < PAGE_COUNT; i++)
+        mem_free(engine->pages[i]);
+    mem_free(engine->outbox);
+    (void)pthread_cond_destroy(&engine->processed);
+    (void)pthread_mutex_destroy(&engine->lock);
+    (void)pthread_mutex_destroy(&engine->failed_lock);
+    mem_free(engine);
+}
+
+bool engine_alive(struct engine *engine)
+{
+    return clock_monotonic_us(engine->service->clock) - atomic_load(&engine->looked_us) < 2 * US_PER_S;
+}
+
+/* ---- questions ---- */
+
+static int worse_first(const void *a, const void *b)
+{
+    const struct alert *x = a, *y = b;
+    if (x->severity != y->severity)
+        return y->severity - x->severity;
+    if (x->onset_us != y->onset_us)
+        return x->onset_us < y->onset_us ? 1 : -1;
+    if (x->patient != y->patient)
+        return x->patient < y->patient ? -1 : 1;
+    return x->type - y->type;
+}
+
+static size_t count_open(struct engine *engine, uint32_t first, uint32_t last)
+{
+    size_t count = 0;
+    for (uint32_t number = first; number <= last; number++)
+        count += (size_t)__builtin_popcount(slot_of(engine, number)->state.open);
+    return count;
+}
+
+size_t engine_open_alerts(struct engine *engine, uint32_t patient, struct arena *arena, struct alert **out)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    uint32_t first = patient ? patient : 1, last = patient ? patient : engine->count;
+    last = last > engine->count ? engine->count : last;
+    size_t total = count_open(engine, first, last), count = 0;
+    *out = arena_alloc(arena, total * sizeof **out);
+    for (uint32_t number = first; number <= last; number++) {
+        const struct alarm_patient *state = &slot_of(engine, number)->state;
+        for (unsigned left = state->open; left; left &= left - 1)
+            (*out)[count++] = state->alerts[__builtin_ctz(left)];
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    qsort(*out, count, sizeof **out, worse_first);
+    return count;
+}
+
+bool engine_find(struct engine *engine, uint32_t patient, enum alert_type type, int64_t onset_ms, struct alert *out)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    bool found = false;
+    if (patient && patient <= engine->count) {
+        const struct alarm_patient *state = &slot_of(engine, patient)->state;
+        *out = state->alerts[type];
+        found = (state->open >> type & 1) && out->onset_us / US_PER_MS == onset_ms;
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    return found;
+}
+
+void engine_limits(struct engine *engine, uint32_t patient, struct alarm_limits *out)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    bool known = patient && patient <= engine->count;
+    *out = known ? *limits_of(engine, slot_of(engine, patient)) : engine->defaults;
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
+size_t engine_analyze(struct engine *engine, uint32_t patient, const struct reading *reading, struct alert out[ALERT_TYPE_COUNT])
+{
+    struct alarm_patient state;
+    struct alarm_limits limits;
+    struct alarm_events events = { 0 };
+    size_t count = 0;
+    engine_limits(engine, patient, &limits);
+    memset(limits.delay_s, 0, sizeof limits.delay_s); /* a dry run does not wait */
+    alarm_init(&state, patient);
+    alarm_reading(&state, &limits, reading, &events);
+    for (int i = 0; i < events.count; i++)
+        if (events.items[i].change == ALARM_OPENED)
+            out[count++] = events.items[i].alert;
+    return count;
+}
+
+struct durable_wait {
+    sem_t sem;
+    bool ok;
+    struct err err;
+};
+
+static void on_durable(void *context, bool ok, const struct err *err)
+{
+    struct durable_wait *wait = context;
+    wait->ok = ok;
+    if (!ok)
+        wait->err = *err;
+    (void)sem_post(&wait->sem);
+}
+
+static bool wait_in_force(struct engine *engine, int64_t seq, struct err *err)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += COMMAND_WAIT_S;
+    int result = 0;
+    (void)pthread_mutex_lock(&engine->lock);
+    while (engine->processed_seq <= seq && !result)
+        result = pthread_cond_timedwait(&engine->processed, &engine->lock, &until);
+    bool done = engine->processed_seq > seq;
+    (void)pthread_mutex_unlock(&engine->lock);
+    return done || err_set(err, ERR_TIMEOUT, "the alert-engine has not answered within %d s", COMMAND_WAIT_S);
+}
+
+bool engine_command(struct engine *engine, uint32_t patient, const struct alarm_command *command,
+                    const struct stream_rows *rows, struct err *err)
+{
+    struct durable_wait wait = { 0 };
+    int64_t seq = 0;
+    CHECK(sem_init(&wait.sem, 0, 0) == 0);
+    bool ok = stream_publish_command(engine->service->stream, patient, command, rows, on_durable, &wait, &seq, err);
+    if (ok) {
+        while (sem_wait(&wait.sem) != 0)
+            ;
+        ok = wait.ok && wait_in_force(engine, seq, err);
+        if (!wait.ok && err)
+            *err = wait.err;
+    }
+    (void)sem_destroy(&wait.sem);
+    return ok;
+}
