@@ -1,0 +1,11 @@
+import '@/styles/mantine';
+import 'uplot/dist/uPlot.min.css';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './App';
+
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);
