@@ -19,7 +19,7 @@ struct draft {
 static const char *pick(struct draft *draft, const char *const *phrases, unsigned count)
 {
     draft->seed = draft->seed * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX generator */
-    return phrases[draft->seed >> 33 & 0xffff ? (draft->seed >> 33) % count : 0];
+    return phrases[(draft->seed >> 33) % count];
 }
 #define PICK(draft, ...) \
     pick(draft, (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
@@ -91,7 +91,7 @@ static void write_alert(struct draft *draft, const struct alert *alert)
         buf_add_char(text, (char)(first - 'a' + 'A'));
         buf_add_text(text, condition_of(alert) + 1);
     }
-    buf_printf(text, over ? " was present from " : PICK(draft, " has been present since ", " is active since "));
+    buf_add_text(text, over ? " was present from " : PICK(draft, " has been present since ", " is active since "));
     add_clock(text, alert->onset_us);
     if (over) {
         buf_add_text(text, " to ");
