@@ -35,14 +35,44 @@ static bool find_patient(struct alert_service *service, const char *id, uint32_t
     return *out || err_set(err, ERR_NOT_FOUND, "Patient %s not found", id ? id : "");
 }
 
-static void list_open(void *context, struct http_request *request, struct http_reply *reply)
+/* patient 0: everybody's. */
+static void answer_stored(struct alert_service *service, struct http_request *request, struct http_reply *reply,
+                          uint32_t patient, size_t limit)
+{
+    struct alert *alerts;
+    struct err err = { 0 };
+    struct arena arena;
+    size_t count;
+    struct alert_query query = { .patient = patient, .limit = limit };
+    arena_init(&arena, ANSWER_ARENA);
+    if (http_query_time(request, "from", 0, &query.from_us, &err) && http_query_time(request, "to", 0, &query.to_us, &err) &&
+        store_alerts(service->store, &arena, &query, &alerts, &count, &err))
+        put_list(service, reply, alerts, count);
+    else
+        http_reply_error(reply, &err);
+    arena_free(&arena);
+}
+
+static bool read_state(const struct http_request *request, bool *out_all, struct err *err)
+{
+    const char *state = http_query(request, "state");
+    *out_all = str_equal(state, "all");
+    return !state || *out_all || str_equal(state, "open") || err_set(err, ERR_INPUT, "state: open or all");
+}
+
+static void list_ward(void *context, struct http_request *request, struct http_reply *reply)
 {
     struct alert_service *service = context;
     struct alert *alerts;
     struct err err = { 0 };
     int64_t limit;
-    if (!http_query_int(request, "limit", 1, 10000, 10000, &limit, &err)) {
+    bool all;
+    if (!http_query_int(request, "limit", 1, 10000, 10000, &limit, &err) || !read_state(request, &all, &err)) {
         http_reply_error(reply, &err);
+        return;
+    }
+    if (all) {
+        answer_stored(service, request, reply, 0, (size_t)limit);
         return;
     }
     size_t count = engine_open_alerts(service->engine, 0, request->arena, &alerts);
@@ -68,27 +98,14 @@ static void list_patient_open(void *context, struct http_request *request, struc
 static void list_stored(struct alert_service *service, struct http_request *request, struct http_reply *reply,
                         const char *count_name, int64_t fallback)
 {
-    struct alert *alerts;
     struct err err = { 0 };
-    struct arena arena;
     uint32_t patient;
-    size_t count;
     int64_t limit;
-    struct alert_query query = { 0 };
-    arena_init(&arena, ANSWER_ARENA);
-    bool ok = find_patient(service, http_parameter(request, "patient_id"), &patient, &err) &&
-              http_query_int(request, count_name, 1, LIST_MAX, fallback, &limit, &err) &&
-              http_query_time(request, "from", 0, &query.from_us, &err) && http_query_time(request, "to", 0, &query.to_us, &err);
-    if (ok) {
-        query.patient = patient;
-        query.limit = (size_t)limit;
-        ok = store_alerts(service->store, &arena, &query, &alerts, &count, &err);
-    }
-    if (ok)
-        put_list(service, reply, alerts, count);
+    if (find_patient(service, http_parameter(request, "patient_id"), &patient, &err) &&
+        http_query_int(request, count_name, 1, LIST_MAX, fallback, &limit, &err))
+        answer_stored(service, request, reply, patient, (size_t)limit);
     else
         http_reply_error(reply, &err);
-    arena_free(&arena);
 }
 
 static void list_history(void *context, struct http_request *request, struct http_reply *reply)
@@ -373,7 +390,7 @@ static void discharge_patient(void *context, struct http_request *request, struc
 
 static const struct http_route routes[] = {
     /* clang-format off */
-    { HTTP_GET,  "/api/alerts",                        RIGHT_READ,          ROUTE_SLOW, list_open,          NULL },
+    { HTTP_GET,  "/api/alerts",                        RIGHT_READ,          ROUTE_SLOW, list_ward,          NULL },
     { HTTP_GET,  "/api/alerts/{patient_id}",           RIGHT_READ,          ROUTE_SLOW, list_patient_open,  NULL },
     { HTTP_GET,  "/api/alerts/{patient_id}/history",   RIGHT_READ,          ROUTE_SLOW, list_history,       NULL },
     { HTTP_GET,  "/api/alerts/{patient_id}/recent",    RIGHT_READ,          ROUTE_SLOW, list_recent,        NULL },

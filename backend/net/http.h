@@ -119,7 +119,7 @@ struct http_server_options {
     bool (*authorize)(void *context, struct http_request *request, const char *token, int right, struct err *err);
     void *authorize_context;
     const char *const *allowed_origins;  /* NULL-terminated; beside the Host itself */
-    const char *static_dir;              /* dashboard; NULL: none.  index.html for unknown paths without a dot */
+    const char *static_dir;              /* dashboard; NULL: none.  index.html for paths that name no file */
     const char *content_security_policy;
 };
 bool http_server_new(const struct http_server_options *options, struct http_server **out, struct err *err) MUST_CHECK;

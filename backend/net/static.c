@@ -24,6 +24,8 @@ struct static_files {
     size_t count;
 };
 
+static const char unknown_type[] = "application/octet-stream";
+
 static const char *content_type_of(const char *path)
 {
     static const struct { const char *suffix, *type; } types[] = {
@@ -38,7 +40,12 @@ static const char *content_type_of(const char *path)
         if (length > n && strcmp(path + length - n, types[i].suffix) == 0)
             return types[i].type;
     }
-    return "application/octet-stream";
+    return unknown_type;
+}
+
+static bool has_known_type(const char *path)
+{
+    return content_type_of(path) != unknown_type;
 }
 
 static bool read_whole(const char *path, size_t size, char **out, struct err *err)
@@ -151,8 +158,8 @@ void static_files_free(struct static_files *files)
 const struct static_file *static_files_find(const struct static_files *files, const char *path)
 {
     const struct entry *entry = find_entry(files, path);
-    const char *name = strrchr(path, '/');
-    if (!entry && (!name || !strchr(name, '.')))
+    /* Pages of the dashboard have names like /patients/P1.2: only what looks like a file is absent. */
+    if (!entry && !has_known_type(path))
         entry = find_entry(files, "/index.html");
     return entry ? &entry->file : NULL;
 }

@@ -12,6 +12,7 @@ const BAND_WORDS: Record<News2['band'], string> = {
 const INPUT_WORDS: Record<string, string> = {
   heartRate: 'heart rate',
   heart_rate: 'heart rate',
+  pulse: 'heart rate',
   spO2: 'SpO₂',
   spo2: 'SpO₂',
   systolic: 'blood pressure',
@@ -24,8 +25,7 @@ const INPUT_WORDS: Record<string, string> = {
 
 const words = (inputs: readonly string[]) => inputs.map((input) => INPUT_WORDS[input] ?? input).join(', ');
 
-export function news2Text({ low, high, band }: News2): string {
-  if (band === 'unknown') return '—';
+export function news2Text({ low, high }: News2): string {
   return low === high ? String(low) : `${low}–${high}`;
 }
 

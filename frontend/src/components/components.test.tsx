@@ -75,12 +75,13 @@ describe('NEWS2', () => {
     expect(screen.getByText('consciousness missing')).toBeTruthy();
   });
 
-  it('is one number when everything is known, and a dash when nothing is', () => {
+  it('is one number when everything is known; its band is told only when it is certain', () => {
     show(<News2Score score={{ ...score, high: 2, missing: [] }} />);
     expect(screen.getByText('2')).toBeTruthy();
     cleanup();
-    show(<News2Score score={{ ...score, low: 0, high: 20, band: 'unknown' }} />);
-    expect(screen.getByText('—')).toBeTruthy();
+    show(<News2Score score={{ ...score, high: 7, band: 'unknown' }} />);
+    expect(screen.getByText('2–7')).toBeTruthy();
+    expect(screen.queryByText('unknown')).toBeNull();
   });
 });
 

@@ -12,11 +12,11 @@ import css from './AlarmsPage.module.css';
 const RECENT_COUNT = 200;
 const RECENT_EVERY_MS = 15_000;
 
-/* Closed alerts change no more: only the open ones are live, the others are asked for now and then. */
+/* The open ones are live; those that have ended are asked for now and then. */
 function useRecent() {
   return useQuery({
-    queryKey: ['alerts', 'closed'],
-    queryFn: () => take(api.GET('/api/alerts', { params: { query: { state: 'closed', limit: RECENT_COUNT } } })),
+    queryKey: ['alerts', 'all'],
+    queryFn: () => take(api.GET('/api/alerts', { params: { query: { state: 'all', limit: RECENT_COUNT } } })),
     refetchInterval: RECENT_EVERY_MS,
   });
 }

@@ -5,7 +5,7 @@ import { ErrorNote } from '@/components/ErrorNote';
 import { api, type Limits, type LimitsChange, type Patient, take } from '@/lib/api/client';
 import { useRight } from '@/lib/hooks';
 import { VITALS } from '@/lib/vitals';
-import { changeOf, FORM_KEYS, type FormKey, formOf } from './limitsForm';
+import { changeOf, FORM_KEYS, type FormKey, formOf, hasLimit } from './limitsForm';
 import css from './Limits.module.css';
 
 const KEY_WORDS: Record<FormKey, string> = {
@@ -40,7 +40,7 @@ function Form({ limits, defaults, may, onSave, saving }: FormProps) {
   const { change, changes, wrong, off } = changeOf(form, limits);
   const other: LimitsChange = {
     ...(scale !== String(limits.spo2_scale) && { spo2_scale: scale === '2' ? 2 : 1 }),
-    ...(oxygen !== String(limits.on_oxygen) && { on_oxygen: oxygen === 'true' }),
+    ...(oxygen !== String(limits.on_oxygen) && { on_oxygen: oxygen === 'null' ? null : oxygen === 'true' }),
     ...(conscious !== (limits.consciousness ?? '') && { consciousness: (conscious || null) as Limits['consciousness'] }),
   };
   const count = changes + Object.keys(other).length;
@@ -75,6 +75,7 @@ function Form({ limits, defaults, may, onSave, saving }: FormProps) {
                 {FORM_KEYS.map((key) => {
                   const value = form[field][key];
                   const usual = normal?.[field][key];
+                  if (!hasLimit(limits, field, key)) return <td key={key}>–</td>;
                   return (
                     <td key={key}>
                       <TextInput
@@ -115,6 +116,7 @@ function Form({ limits, defaults, may, onSave, saving }: FormProps) {
           data={[
             { value: 'false', label: 'air' },
             { value: 'true', label: 'oxygen' },
+            { value: 'null', label: 'not known' },
           ]}
         />
         <NativeSelect label="Consciousness" disabled={!may} value={conscious} onChange={(event) => setConscious(event.currentTarget.value)} data={CONSCIOUSNESS} />

@@ -4,7 +4,7 @@ import { changeOf, formOf, parseField } from './limitsForm';
 
 const row = { warning_low: 60, warning_high: 100, critical_low: 40, critical_high: 130, delay_s: 5 };
 const limits: Limits = {
-  heart_rate: row, spo2: { ...row, warning_high: null, critical_high: null }, systolic: row, temperature: row, respiratory_rate: row,
+  heart_rate: row, spo2: { warning_low: 92, critical_low: 90, delay_s: 10 }, systolic: row, temperature: row, respiratory_rate: row,
   spo2_scale: 1, on_oxygen: false, consciousness: null, expected_interval_s: {},
 };
 const edit = (field: 'heart_rate' | 'spo2', key: string, value: string) => {
@@ -36,6 +36,10 @@ describe('a change', () => {
 
   it('says which limit it switches off', () => {
     expect(edit('heart_rate', 'critical_high', '')).toMatchObject({ change: { heart_rate: { critical_high: null } }, off: ['heart_rate.critical_high'] });
+  });
+
+  it('never touches a side that the vital does not have', () => {
+    expect(edit('spo2', 'warning_high', '99')).toMatchObject({ change: {}, changes: 0 });
   });
 
   it('names what is no number and sends nothing for it', () => {

@@ -6,6 +6,9 @@ export const FORM_KEYS = [...LIMIT_KEYS, 'delay_s'] as const;
 export type FormKey = (typeof FORM_KEYS)[number];
 export type LimitsForm = Record<LimitField, Record<FormKey, string>>;
 
+/* A vital may have no limit on one side (nobody has too much oxygen in the blood). */
+export const hasLimit = (limits: Limits, field: LimitField, key: FormKey): boolean => limits[field][key] !== undefined;
+
 const text = (value: number | null | undefined): string => (value === null || value === undefined ? '' : String(value));
 
 export function formOf(limits: Limits): LimitsForm {
@@ -36,6 +39,7 @@ export function changeOf(form: LimitsForm, limits: Limits): FormResult {
   for (const { limits: field } of VITALS) {
     const row: VitalLimits = {};
     for (const key of FORM_KEYS) {
+      if (!hasLimit(limits, field, key)) continue;
       const value = parseField(form[field][key]);
       const name = `${field}.${key}`;
       if (value === undefined || (key === 'delay_s' && value === null)) result.wrong.push(name);

@@ -1,6 +1,7 @@
 /* evidence.ts - from the ids that prove a sentence to a time range on the chart.
  *
- * Ids of readings and alerts end in their time: ms since 1970, as in P001.tachycardia.1795440000000. */
+ * An alert's id ends in its onset in ms (P001.tachycardia.1795440000000); a reading is its source and
+ * its time (monitor-7@2026-11-23T13:20:00.000Z). */
 import type { Summary } from '@/lib/api/client';
 import { parseTime } from '@/lib/time';
 
@@ -10,11 +11,12 @@ export interface TimeRange {
 }
 
 /* 12 to 14 digits: the years 1973 to 5138 in ms; shorter numbers are something else. */
-const TIME_AT_END = /[.:@_-](\d{12,14})$/;
+const MS_AT_END = /\.(\d{12,14})$/;
+const STAMP_AT_END = /@(\d{4}-\d{2}-\d{2}T[\d:.]+Z)$/;
 
 export function evidenceTime(id: string): number | null {
-  const digits = TIME_AT_END.exec(id)?.[1];
-  return digits === undefined ? null : Number(digits);
+  const digits = MS_AT_END.exec(id)?.[1];
+  return digits === undefined ? parseTime(STAMP_AT_END.exec(id)?.[1]) : Number(digits);
 }
 
 /* The range that the evidence spans; the summary's window when no id tells a time. */

@@ -22,7 +22,7 @@ function AlertLine({ alert, more, now }: { alert: Alert; more: number; now: numb
         <span className={css.since}>
           {alert.state === 'latched' ? ' · over, was from ' : ' · since '}
           {onset === null ? '?' : `${formatAge(now - onset)}${alert.state === 'latched' ? ' ago' : ''}`}
-          {alert.acknowledged && ` · acknowledged by ${alert.acknowledged_by ?? '?'}`}
+          {alert.acknowledged && ` · acknowledged${alert.acknowledged_by ? ` by ${alert.acknowledged_by}` : ''}`}
           {more > 0 && ` · and ${more} more`}
         </span>
       </p>
