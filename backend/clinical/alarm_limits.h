@@ -44,13 +44,14 @@ const char *alert_type_slug(enum alert_type type);       /* "sensor" */
 const char *alert_vital_type(enum alert_type type);      /* "heart_rate", "blood_pressure", "sensor" */
 const char *severity_name(enum alert_severity severity); /* "critical" */
 
-#define LIMIT_OFF INT32_MIN              /* this threshold never raises */
+#define LIMIT_OFF INT32_MIN              /* this threshold never raises; warnings only */
 enum { DELAY_S_MAX = 30,                 /* IEC 60601-1-8 practice: clinical.md "Alarm behaviour" */
        EXPECTED_INTERVAL_S_MAX = 24 * 3600 };
 
 struct alarm_limits {
     int32_t warning_milli[ALERT_RULE_COUNT];   /* LIMIT_OFF: no such threshold */
-    int32_t critical_milli[ALERT_RULE_COUNT];
+    int32_t critical_milli[ALERT_RULE_COUNT];  /* never off: an alarm without an end to its silence */
+    int32_t hysteresis_milli[ALERT_RULE_COUNT];/* clears this much inside the threshold */
     uint32_t expected_interval_s[VITAL_COUNT]; /* 0: learned from the data */
     uint8_t delay_s[ALERT_RULE_COUNT];         /* before a warning raises; a critical one never waits */
     uint8_t spo2_scale;                        /* NEWS2: 1, or 2 (target 88-92 %) */
@@ -63,8 +64,24 @@ extern const struct alarm_limits alarm_limits_default;
 /* Scale 2 with limits left at their defaults: hypoxia below the target of 88-92 %, not inside it.
  * Source: NEWS2 chart 1, SpO2 scale 2 (<= 83 scores 3, 84-85 scores 2, 86-87 scores 1). */
 void limits_apply_spo2_scale(struct alarm_limits *limits, uint8_t scale);
-/* Names the field and what is wrong: "heart_rate.critical_high: 90 is not above warning_high 100". */
+/* Names the field and what is wrong: "heart_rate.critical_high: 90 must be above warning_high 100". */
 bool limits_validate(const struct alarm_limits *limits, struct err *err) MUST_CHECK;
+
+/* Every number of the limits that a person may change, by the names of the API. */
+enum limit_kind { LIMIT_WARNING, LIMIT_CRITICAL, LIMIT_HYSTERESIS, LIMIT_DELAY, LIMIT_INTERVAL };
+struct limit_field {
+    const char *group, *name;            /* "heart_rate", "critical_high" */
+    enum limit_kind kind;
+    int rule, rule2;                     /* enum alert_type or -1; rule2: the other side of a delay */
+    enum vital vital;
+    int32_t min, max;                    /* thresholds: thousandths; delays and intervals: seconds */
+    const char *unit;
+};
+enum { LIMIT_FIELD_COUNT = 3 * ALERT_RULE_COUNT + 5 + VITAL_COUNT };
+extern const struct limit_field limit_fields[LIMIT_FIELD_COUNT];
+const struct limit_field *limit_field_find(const char *group, const char *name); /* NULL: no such field */
+int32_t limit_field_get(const struct alarm_limits *limits, const struct limit_field *field);
+void limit_field_set(struct alarm_limits *limits, const struct limit_field *field, int32_t value);
 
 /* The severity of a value by itself, without delay or hysteresis: what a dry run answers. */
 enum alert_severity limits_judge(const struct alarm_limits *limits, enum alert_type rule, int32_t value_milli);
