@@ -34,6 +34,11 @@ enum {
 
     CONFIG_FILE_SIZE_MAX = 64 << 10,    /* the example with every key and comment has 5 KB */
 
+    USER_COUNT_MAX       = 10000,       /* kept in memory, 500 bytes each; a hospital has a few thousand */
+    DENIED_COUNT_MAX     = 4096,        /* logouts within one token's life; beyond it all of the user's tokens go */
+    LOGIN_QUEUE_MAX      = 64,          /* passwords that wait to be hashed: 64 * 50 ms / 2 threads = 1.6 s */
+    LOGIN_THREAD_COUNT   = 2,           /* trust.md E5: argon2id at most 2 at a time, 46 MiB each */
+
     PASSWORD_SIZE_MIN = 12,             /* OWASP ASVS 5.0, 6.2.1 asks for at least 8, recommends 15 */
     PASSWORD_SIZE_MAX = 128,
 };
