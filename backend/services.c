@@ -120,7 +120,7 @@ static bool start_base(struct app *app, struct err *err)
 static const char *find_dashboard(const struct app *app, char *out, size_t size)
 {
     static const char *const places[] = { "../frontend/dist", "../share/wardscribe/dashboard" };
-    char program[CONFIG_PATH_SIZE], probe[2 * CONFIG_PATH_SIZE];
+    char program[CONFIG_PATH_SIZE], probe[2 * CONFIG_PATH_SIZE + 16];
     if (app->config->http.dashboard_dir[0])
         return app->config->http.dashboard_dir;
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);

@@ -23,7 +23,7 @@ enum { CONFIG_PATH_SIZE = 512, CONFIG_SECRET_SIZE = 2048, CONFIG_KEY_COUNT_MAX =
 enum config_source { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENV, CONFIG_FROM_FLAG };
 
 struct config {
-    char target[32];                            /* all, or one service */
+    char target[96];                            /* all, or names separated by commas */
     struct {
         char bind[64];
         int port_offset;

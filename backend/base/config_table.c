@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static const char *const targets[] = { "all", "vitals-generator", "alert-engine", "summarizer-service", "auth-service", NULL };
 static const char *const engines[] = { "sqlite", "memory", NULL };
 static const char *const sources[] = { "simulator", "none", NULL };
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
@@ -22,7 +21,7 @@ static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 /* clang-format off */
 /* Keys of one section stand together; the section's order here is that of `config print`. */
 const struct config_key config_keys[] = {
-    CHOICE("target", target, "all", targets, "Which service this process runs; all runs every one."),
+    TEXT("target", target, "all", 3, "Services this process runs, separated by commas; all runs every one."),
 
     TEXT("http.bind", http.bind, "127.0.0.1", 1, "Address to listen on: 127.0.0.1, 0.0.0.0 or ::"),
     /* 8004 is the highest port: 8004 + 57531 = 65535. */

@@ -1,0 +1,98 @@
+"""Starts the real binary; nothing here is a mock."""
+import json, os, pathlib, signal, socket, subprocess, time
+
+import httpx
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BINARY = pathlib.Path(os.environ.get("WARDSCRIBE_BINARY", ROOT / "build" / "wardscribe"))
+DATA = pathlib.Path(os.environ.get("WARDSCRIBE_DATA", ROOT.parent / "shared" / "data"))
+PASSWORD = "correct-horse-battery"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than a few seconds; runs in `make test-all`")
+
+
+def free_offset():
+    """An offset at which all five ports are free."""
+    for offset in range(30000, 50000, 10):
+        try:
+            for port in (3000, 8001, 8002, 8003, 8004):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port + offset))
+            return offset
+        except OSError:
+            continue
+    raise RuntimeError("no free ports")
+
+
+class Ward:
+    def __init__(self, directory, *arguments, source="none"):
+        self.directory = pathlib.Path(directory)
+        self.arguments, self.source = arguments, source
+        self.offset = free_offset()
+        self.process = None
+        (self.directory / "password").write_text(PASSWORD + "\n")
+
+    def url(self, port=3000, scheme="http"):
+        return f"{scheme}://127.0.0.1:{port + self.offset}"
+
+    def start(self):
+        log = open(self.directory / "log", "ab")
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "--data-dir", self.directory / "data", "--admin-password-file", self.directory / "password",
+             "--source", self.source, "--port-offset", str(self.offset), *self.arguments],
+            stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(self.url() + "/ready", timeout=1).status_code == 200:
+                    return self
+            except httpx.HTTPError:
+                pass
+            assert self.process.poll() is None, (self.directory / "log").read_text()
+            time.sleep(0.02)
+        raise AssertionError("not ready within 20 s: " + (self.directory / "log").read_text())
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+    def login(self, username="admin", password=PASSWORD):
+        reply = httpx.post(self.url(8002) + "/api/auth/login", json={"username": username, "password": password})
+        reply.raise_for_status()
+        return reply.json()["access_token"]
+
+    def client(self, token=None, port=3000):
+        token = token or self.login()
+        return httpx.Client(base_url=self.url(port), headers={"Authorization": f"Bearer {token}"}, timeout=20)
+
+
+@pytest.fixture
+def ward(tmp_path):
+    ward = Ward(tmp_path).start()
+    yield ward
+    if ward.process.poll() is None:
+        assert ward.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def shared_ward(tmp_path_factory):
+    ward = Ward(tmp_path_factory.mktemp("ward")).start()
+    yield ward
+    assert ward.stop() == 0
+
+
+def reading(patient="P001", at=None, **vitals):
+    at = time.time() if at is None else at
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at * 1000) % 1000:03d}Z"
+    return {"patient_id": patient, "timestamp": stamp, "source": "monitor-7", **vitals}
+
+
+def ndjson(readings):
+    return "".join(json.dumps(r) + "\n" for r in readings).encode()

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Builds frontend/dist when a source is newer than the last build.
+set -eu
+cd "$(dirname "$0")/../frontend"
+[ -d node_modules ] && [ node_modules -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error
+touch node_modules
+if [ -f dist/index.html ] && [ -z "$(find src index.html package.json package-lock.json vite.config.ts ../backend/api/openapi.yaml -newer dist/index.html -print -quit 2>/dev/null)" ]; then
+    exit 0
+fi
+npm run build --silent
+touch dist/index.html

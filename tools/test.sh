@@ -1,0 +1,17 @@
+#!/bin/sh
+# test.sh fast|all: the unit tests, the dashboard's tests, then end to end over the real binary.
+set -eu
+cd "$(dirname "$0")/.."
+kind=${1:-fast}
+build=${BUILD:-build}
+meson test -C "$build" --print-errorlogs --no-suite slow
+(cd frontend && npm run lint --silent && npm test --silent)
+venv=${XDG_CACHE_HOME:-$HOME/.cache}/wardscribe-test-venv
+[ -x "$venv/bin/pytest" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install -q pytest httpx websockets; }
+mark="not slow"
+[ "$kind" = all ] && mark="slow or not slow"
+"$venv/bin/pytest" -q tests -m "$mark"
+if [ "$kind" = all ]; then
+    tools/variant.sh asan -Db_sanitize=address,undefined -Db_lundef=false
+    tools/variant.sh tsan -Db_sanitize=thread -Db_lundef=false
+fi
