@@ -627,9 +627,9 @@ static void test_the_queue_has_an_end(void **state)
 }
 
 struct prober {
-    char *token;
+    const char *token;
     _Atomic bool stop;
-    _Atomic int64_t accepted, refused;
+    _Atomic int64_t accepted, refused, accepted_after;    /* after this thread saw the first refusal */
 };
 
 static void *probe(void *context)
@@ -638,10 +638,9 @@ static void *probe(void *context)
     while (!prober->stop) {
         struct http_request request = { 0 };
         struct err err;
-        if (auth_authorize(auth, &request, prober->token, RIGHT_READ, &err))
-            prober->accepted++;
-        else
-            prober->refused++;
+        bool ok = auth_authorize(auth, &request, prober->token, RIGHT_READ, &err);
+        prober->accepted_after += ok && prober->refused;
+        *(ok ? &prober->accepted : &prober->refused) += 1;
     }
     return NULL;
 }
@@ -652,30 +651,34 @@ static void test_lookups_beside_changes(void **state)
     (void)state;
     char *admin = login("admin", admin_password);
     add_user(admin, "kim", "nurse");
-    struct prober prober = { .token = login("kim", "ward seven at dawn") };
+    char *token = login("kim", "ward seven at dawn");
+    struct prober probers[3] = { { .token = token }, { .token = token }, { .token = token } };
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, probe, &prober), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, probe, &probers[i]), 0);
+    bool changed = true;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(status_of("POST", "/api/auth/keys/rotate", admin, ""), 200);
-        assert_int_equal(status_of("PATCH", "/api/auth/users/kim", admin, "{\"full_name\":\"K\"}"), 200);
         struct err err;
-        assert_true(auth_refresh(auth, &err));
         char *other = login("admin", admin_password);
-        assert_int_equal(status_of("POST", "/api/auth/logout", other, ""), 200);
+        changed = changed && status_of("POST", "/api/auth/keys/rotate", admin, "") == 200 &&
+                  status_of("PATCH", "/api/auth/users/kim", admin, "{\"full_name\":\"K\"}") == 200 &&
+                  auth_refresh(auth, &err) && status_of("POST", "/api/auth/logout", other, "") == 200;
         mem_free(other);
     }
-    assert_true(prober.accepted > 0 && prober.refused == 0);
-    assert_int_equal(status_of("PATCH", "/api/auth/users/kim", admin, "{\"is_active\":false}"), 200);
-    /* One lookup may have begun before; after that every one is refused, on every thread. */
-    (void)usleep(1000);
-    int64_t accepted = prober.accepted;
-    (void)usleep(20000);
-    assert_true(prober.accepted == accepted && prober.refused > 0);
-    prober.stop = true;
+    int64_t refused_early = probers[0].refused + probers[1].refused + probers[2].refused;
+    changed = changed && status_of("PATCH", "/api/auth/users/kim", admin, "{\"is_active\":false}") == 200;
+    /* A thread may be in the middle of one lookup; its next one, and all behind it, are refused. */
     for (int i = 0; i < 3; i++)
+        for (int waited = 0; probers[i].refused < 100 && waited < 5000; waited++)
+            (void)usleep(1000);
+    for (int i = 0; i < 3; i++) {
+        probers[i].stop = true;
         (void)pthread_join(threads[i], NULL);
-    mem_free(prober.token);
+    }
+    assert_true(changed && refused_early == 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(probers[i].accepted > 0 && probers[i].refused >= 100 && probers[i].accepted_after == 0);
+    mem_free(token);
     mem_free(admin);
 }
 
