@@ -1,0 +1,40 @@
+/* simulator.h - a seeded ward: patients whose conditions evolve, and what really happened to them.
+ *
+ * Repeats:  the same seed and the same sequence of steps give the same readings, bit for bit, on any
+ *           machine: integers and a generator of our own, no libm beyond what is exact, no clock.
+ * Model:    each patient has a baseline; a condition moves the vitals together as its severity
+ *           grows and recedes (sepsis: heart rate, temperature and respiration up, pressure down);
+ *           on top, slow drift and beat-to-beat noise (first-order autoregressive).
+ * Sensors:  what the monitor shows of it: motion artefacts on SpO2, a probe that is off (0 or
+ *           nothing), a cuff every five minutes or an arterial line every second, temperature once
+ *           a minute.  The ground truth knows which is which.
+ * Threads:  one. */
+#ifndef INGEST_SIMULATOR_H
+#define INGEST_SIMULATOR_H
+
+#include "store/store.h"
+
+struct simulator;
+
+enum condition { CONDITION_STABLE, CONDITION_MODERATE, CONDITION_SEPSIS, CONDITION_HYPOXIA, CONDITION_BLEEDING,
+                 CONDITION_ARRHYTHMIA, CONDITION_COUNT };
+const char *condition_name(enum condition condition);
+
+enum { TRUTH_MOTION = 1, TRUTH_SENSOR_OFF = 2, TRUTH_CUFF = 4 };
+struct truth {
+    int64_t time_us;
+    enum condition condition;
+    int severity_permille;               /* 0: none yet, 1000: in full */
+    int32_t value_milli[VITAL_COUNT];    /* of the patient, whatever the sensor shows */
+    unsigned marks;                      /* TRUTH_* */
+};
+
+struct simulator *simulator_new(uint32_t patients, uint64_t seed);
+void simulator_free(struct simulator *simulator);
+uint32_t simulator_count(const struct simulator *simulator);
+/* Who patient `index` (0 …) is: P001 in ICU-101 and so on; `number` is left 0. */
+void simulator_person(const struct simulator *simulator, uint32_t index, struct patient_row *out);
+/* One second of one patient.  `patient` and `source` of the reading are left 0.  `truth` may be NULL. */
+void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us, struct reading *out, struct truth *truth);
+
+#endif
