@@ -19,6 +19,9 @@ static const struct command {
     const char *help;
 } commands[] = {
     { "serve",    command_serve,    "Run a ward: readings in, alarms out, dashboard" },
+    { "user",     command_user,     "List, add and change users" },
+    { "verify",   command_verify,   "Check that the audit log is whole" },
+    { "config",   command_config,   "Check, print and explain the configuration" },
     { "version",  command_version,  "Print the version" },
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

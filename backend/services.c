@@ -1,13 +1,12 @@
 #include "services.h"
 
+#include "base/dir_lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,15 +85,12 @@ bool services_parse(const char *target, unsigned *out_wanted, struct err *err)
 static bool lock_data_dir(struct app *app, struct err *err)
 {
     const char *dir = app->config->store.data_dir;
-    char path[CONFIG_PATH_SIZE + 8];
+    struct dir_lock lock;
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return err_set_errno(err, ERR_CONFIG, errno, "store.data_dir: %s", dir);
-    (void)snprintf(path, sizeof path, "%s/lock", dir);
-    app->lock_fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (app->lock_fd < 0)
-        return err_set_errno(err, ERR_CONFIG, errno, "%s", path);
-    if (flock(app->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return err_set(err, ERR_CONFIG, "%s is in use by another Wardscribe: stop it, or choose another --data-dir", dir);
+    if (!dir_lock_take(dir, &lock, err))
+        return false;
+    app->lock_fd = lock.fd;
     return true;
 }
 

@@ -227,8 +227,7 @@ static bool make_admin(struct auth *auth, const char *given, struct auth_first_s
         secret_wipe(out, sizeof *out);
         return err_context(err, "first admin");
     }
-    if (password != given)
-        (void)str_copy(out->username, sizeof out->username, "admin");
+    (void)str_copy(out->username, sizeof out->username, "admin");
     return true;
 }
 

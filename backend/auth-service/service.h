@@ -22,7 +22,8 @@ struct auth_options {
     const char *signing_key;        /* PEM or JWK; NULL or "": from the store, or made */
 };
 
-/* What the first start made: print it once to the operator, then wipe it.  Empty: nothing was made. */
+/* Whom the first start made (empty: nobody), and the password if that was made too: print it once to
+ * the operator, then wipe it. */
 struct auth_first_start {
     char username[64], password[32];
 };

@@ -136,8 +136,8 @@ bool config_set(struct config *config, const char *name, const char *value, enum
     bool is_file;
     const struct config_key *key = find_key(name, &is_file);
     if (!key)
-        return err_set(err, ERR_CONFIG, "%.80s: unknown key (see: wardscribe config schema)", name);
-    if (key->kind == CONFIG_SECRET && source == CONFIG_FROM_FILE && !is_file)
+        return err_set(err, ERR_CONFIG, "%.80s: unknown key (see: wardscribe config example)", name);
+    if (key->kind == CONFIG_SECRET && (source == CONFIG_FROM_FILE || source == CONFIG_FROM_FLAG) && !is_file)
         return err_set(err, ERR_CONFIG, "%s: a secret does not belong here; name a file with %s_file", key->name, key->name);
     if (!(is_file ? set_from_file(config, key, value, err) : set_value(config, key, value, err)))
         return false;
@@ -238,8 +238,28 @@ void config_unknown_env(char *const *environment, struct buf *out)
     }
 }
 
+static bool target_known(const char *target, struct err *err)
+{
+    static const char *const names[] = { "vitals-generator", "alert-engine", "summarizer-service", "auth-service" };
+    if (strcmp(target, "all") == 0)
+        return true;
+    for (const char *p = target;; p++) {
+        size_t n = strcspn(p, ","), i = 0;
+        while (i < 4 && (strlen(names[i]) != n || memcmp(names[i], p, n) != 0))
+            i++;
+        if (i == 4)
+            return err_set(err, ERR_CONFIG, "target: '%.*s' is not one of all, vitals-generator, alert-engine, "
+                           "summarizer-service, auth-service", (int)n, p);
+        p += n;
+        if (!*p)
+            return true;
+    }
+}
+
 bool config_validate(const struct config *config, struct err *err)
 {
+    if (!target_known(config->target, err))
+        return false;
     if (config->alarms.escalate_medium_s < config->alarms.escalate_high_s)
         return err_set(err, ERR_CONFIG, "alarms.escalate_medium_s: must not be shorter than alarms.escalate_high_s (%d)",
                        config->alarms.escalate_high_s);

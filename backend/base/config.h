@@ -7,8 +7,8 @@
  *               && config_set(&config, "http.bind", "::", CONFIG_FROM_FLAG, err) && config_validate(&config, err)
  * Names:    one table (config_table.c) has every key's name, default, range and help.  `http.bind` is
  *           `http: {bind: …}` in YAML, WARDSCRIBE_HTTP_BIND in the environment, `--set http.bind=…`.
- * Secrets:  never stand in the YAML file.  KEY may be given by the environment; everywhere KEY_file
- *           (WARDSCRIBE_…_FILE) names a file that holds it.  config_print() masks them.
+ * Secrets:  never stand in the YAML file nor on the command line (ps shows it).  KEY may be given by
+ *           the environment; everywhere KEY_file (WARDSCRIBE_…_FILE) names a file that holds it.  config_print() masks them.
  * Errors:   ERR_CONFIG; "FILE:LINE: KEY: must be an integer between 1 and 64".
  * Owner:    plain data, no pointers: copy it, keep it.  Threads: read-only after start.
  * Units:    in the names. */

@@ -173,6 +173,9 @@ static void test_keys_that_must_fit_together(void **state)
     (void)state;
     static const char *const rows[][3] = {
         { "alarms.escalate_medium_s", "30", "alarms.escalate_medium_s: must not be shorter" },
+        { "target", "alert-engin", "target: 'alert-engin' is not one of all, vitals" },
+        { "target", "alert-engine,,auth-service", "target: '' is not one of" },
+        { "target", "auth-service,all", "target: 'all' is not one of" },
         { "http.allowed_origins", "https://a.example, ward.example", "http.allowed_origins: ward.example must begin" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -184,7 +187,10 @@ static void test_keys_that_must_fit_together(void **state)
     config_defaults(&config);
     assert_true(config_set(&config, "http.allowed_origins", "https://a.example, http://b", CONFIG_FROM_FLAG, &err));
     assert_true(config_validate(&config, &err));
+    assert_true(config_set(&config, "target", "alert-engine,vitals-generator", CONFIG_FROM_FLAG, &err));
+    assert_true(config_validate(&config, &err));
     assert_false(config_set(&config, "no.such", "1", CONFIG_FROM_FLAG, &err));
+    assert_false(config_set(&config, "auth.admin_password", "seen by ps for ever", CONFIG_FROM_FLAG, &err));
 }
 
 static void test_example_reads_back_as_the_defaults(void **state)

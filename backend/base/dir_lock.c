@@ -13,8 +13,8 @@ static bool say_who_has_it(int fd, const char *dir, struct err *err)
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     long pid = n > 0 ? strtol(text, NULL, 10) : 0;
     if (pid > 0)
-        return err_set(err, ERR_CONFLICT, "%s is in use by process %ld", dir, pid);
-    return err_set(err, ERR_CONFLICT, "%s is in use by another process", dir);
+        return err_set(err, ERR_CONFIG, "%s is in use by another Wardscribe (process %ld)", dir, pid);
+    return err_set(err, ERR_CONFIG, "%s is in use by another Wardscribe", dir);
 }
 
 bool dir_lock_take(const char *dir, struct dir_lock *out, struct err *err)

@@ -11,7 +11,7 @@ struct dir_lock {
     int fd;
 };
 
-/* DIR must exist.  ERR_CONFLICT: "DIR is in use by process 1234". */
+/* DIR must exist.  ERR_CONFIG: "DIR is in use by another Wardscribe (process 1234)". */
 bool dir_lock_take(const char *dir, struct dir_lock *out, struct err *err) MUST_CHECK;
 void dir_lock_release(struct dir_lock *lock);
 

@@ -13,13 +13,13 @@
 static void test_one_at_a_time(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/wardscribe-lock-XXXXXX", path[64], wanted[96];
+    char dir[] = "/tmp/wardscribe-lock-XXXXXX", path[64], wanted[160];
     struct dir_lock first, second;
     struct err err = { 0 };
     assert_non_null(mkdtemp(dir));
     assert_true(dir_lock_take(dir, &first, &err));
     assert_false(dir_lock_take(dir, &second, &err));
-    (void)snprintf(wanted, sizeof wanted, "%s is in use by process %ld", dir, (long)getpid());
+    (void)snprintf(wanted, sizeof wanted, "%s is in use by another Wardscribe (process %ld)", dir, (long)getpid());
     assert_string_equal(err.text, wanted);
     dir_lock_release(&first);
     assert_true(dir_lock_take(dir, &second, &err));
