@@ -2,10 +2,11 @@
 # Builds frontend/dist when a source is newer than the last build.
 set -eu
 cd "$(dirname "$0")/../frontend"
-[ -d node_modules ] && [ node_modules -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error
+with_node=../tools/with-node.sh
+[ -d node_modules ] && [ node_modules -nt package-lock.json ] || $with_node npm ci --no-audit --no-fund --loglevel=error
 touch node_modules
 if [ -f dist/index.html ] && [ -z "$(find src index.html package.json package-lock.json vite.config.ts ../backend/api/openapi.yaml -newer dist/index.html -print -quit 2>/dev/null)" ]; then
     exit 0
 fi
-npm run build --silent
+$with_node npm run build --silent
 touch dist/index.html

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 kind=${1:-fast}
 build=${BUILD:-build}
 meson test -C "$build" --print-errorlogs --no-suite slow
-(cd frontend && npm run lint --silent && npm test --silent)
+(cd frontend && ../tools/with-node.sh sh -c "npm run lint --silent && npm test --silent")
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/wardscribe-test-venv
 [ -x "$venv/bin/pytest" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install -q pytest httpx websockets; }
 mark="not slow"
