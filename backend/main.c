@@ -21,6 +21,7 @@ static const struct command {
     { "serve",    command_serve,    "Run a ward: readings in, alarms out, dashboard" },
     { "user",     command_user,     "List, add and change users" },
     { "verify",   command_verify,   "Check that the audit log is whole" },
+    { "model",    command_model,    "Run, measure, pull and push T5 models" },
     { "config",   command_config,   "Check, print and explain the configuration" },
     { "version",  command_version,  "Print the version" },
 };

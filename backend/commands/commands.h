@@ -9,6 +9,7 @@ int command_data(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_user(int argc, char **argv);
 int command_verify(int argc, char **argv);
+int command_model(int argc, char **argv);
 int command_config(int argc, char **argv);
 
 #endif
