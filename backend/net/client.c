@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "net/address.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -291,16 +292,62 @@ static int on_seek(void *context, curl_off_t offset, int origin)
 
 /* ---- one hop ---- */
 
-static bool is_local(const char *url)
+static bool host_is(const char *url, bool (*test)(const char *host))
 {
     char *host = NULL;
     CURLU *parts = curl_url();
-    bool local = parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                 curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-                 (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 || str_starts(host, "127."));
+    bool is = parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+              curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK && test(host);
     curl_free(host);
     curl_url_cleanup(parts);
-    return local;
+    return is;
+}
+
+bool client_is_local(const char *url)
+{
+    return host_is(url, host_is_loopback);
+}
+
+static bool refuse_private(struct transfer *t)
+{
+    t->failed = true;
+    return err_set(t->err, ERR_REFUSED, "%.200s: %.200s leads to a private address", t->call->url, t->answer->url);
+}
+
+static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *t = context;
+    (void)purpose;
+    bool allowed = !address_is_private(&address->addr) ||
+                   (address_is_loopback(&address->addr) && client_is_local(t->call->private_origin));
+    if (!allowed)
+        (void)refuse_private(t);
+    return allowed ? socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol) : CURL_SOCKET_BAD;
+}
+
+static bool has_proxy(void)
+{
+    static const char *const names[] = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (getenv(names[i]) && *getenv(names[i]))
+            return true;
+    return false;
+}
+
+/* What a proxy reaches for us is its own business; what the URL says outright is not. */
+static bool guard_address(struct transfer *t, CURL *easy)
+{
+    const char *url = t->answer->url, *origin = t->call->private_origin;
+    if (!origin || client_same_origin(origin, url) || (client_is_local(origin) && client_is_local(url)))
+        return true;
+    if (host_is(url, host_is_private_literal) || client_is_local(url))
+        return refuse_private(t);
+    if (has_proxy())
+        return true;
+    (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
+    (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L); /* a kept connection was opened unasked */
+    return true;
 }
 
 static bool add_header(struct transfer *t, const char *line)
@@ -415,8 +462,10 @@ static bool set_up(struct transfer *t, struct receiver *receiver, CURL *easy, bo
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     if (t->options->ca_file)
         SET(CURLOPT_CAINFO, t->options->ca_file);
-    if (is_local(t->answer->url))
+    if (client_is_local(t->answer->url))
         SET(CURLOPT_PROXY, "");
+    if (!guard_address(t, easy))
+        return false;
     if (t->call->compressed)
         SET(CURLOPT_ACCEPT_ENCODING, "gzip");
     set_range(t->call, easy);

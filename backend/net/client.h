@@ -13,7 +13,7 @@
  * Security:  http and https only; certificates are always verified; no password in a URL; the bearer
  *            token and an Authorization header go to the first origin only, not to where it redirects.
  * Redirects: not followed unless `redirects_max` is set; never from https to http; `allow` may refuse
- *            any hop, the first included.
+ *            any hop, the first included; with `private_origin`, other origins must be public addresses.
  * Bounds:    an answer in memory holds at most `answer_max` bytes (ERR_TOO_LARGE beyond), headers
  *            CLIENT_HEADERS_MAX.  A sink gets any length.
  * Errors:    ERR_UNAVAILABLE: no connection; ERR_TIMEOUT; ERR_IO: cut in the middle; ERR_AUTH: the
@@ -73,6 +73,10 @@ struct client_call {
     int redirects_max;
     client_allow *allow;
     void *allow_context;
+    /* Not NULL: only this origin may lie at a private address (net/address.h); when it is this machine,
+     * others on this machine may too.  Looked at when the socket opens, so that no DNS answer gets
+     * around it; behind a proxy, which connects for us, only addresses written into the URL are. */
+    const char *private_origin;
 
     size_t answer_max;               /* 0: CLIENT_ANSWER_MAX */
     client_begin *begin;
@@ -101,6 +105,7 @@ bool client_answer_check(const struct client_answer *answer, struct err *err) MU
 int client_answer_retry_after_s(const struct client_answer *answer, int fallback, int max);
 
 enum err_kind client_status_kind(int status);   /* ERR_NONE for 2xx */
+bool client_is_local(const char *url);          /* its host is this machine: localhost, 127.x.y.z, [::1] */
 /* Same scheme, host and port. */
 bool client_same_origin(const char *url, const char *other);
 /* Bytes as %XX unless unreserved (RFC 3986), '/' kept when `keep_slash`. */

@@ -427,12 +427,41 @@ static void test_escape_and_origin(void **state)
     assert_false(client_same_origin("nothing", "nothing"));
 }
 
+/* curl itself says that every name below .localhost is this machine: a name, not an address, so the
+ * check when the socket opens is what refuses it. */
+static void test_private_addresses(void **state)
+{
+    static const struct { const char *host, *origin; bool reached; } cases[] = {
+        { "127.0.0.1", NULL, true },
+        { "127.0.0.1", "https://hub.example", false },
+        { "localhost", "https://hub.example", false },
+        { "x.localhost", NULL, true },
+        { "x.localhost", "https://hub.example", false },
+        { "127.0.0.1", "http://localhost:9", true },
+        { "x.localhost", "http://127.0.0.1:9", true },
+        { "10.0.0.1", "http://127.0.0.1:9", false },
+        { "169.254.169.254", "https://hub.example", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char target[128];
+        (void)snprintf(target, sizeof target, "http://%s:%d/plain", cases[i].host, server.port[0]);
+        bool reached = call((struct client_call){ .url = target, .private_origin = cases[i].origin });
+        assert_int_equal(reached, cases[i].reached);
+        if (!reached) {
+            assert_int_equal(err.kind, ERR_REFUSED);
+            assert_non_null(strstr(err.text, "private address"));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_client, close_client)
         TEST(test_get_keeps_the_connection), TEST(test_bodies), TEST(test_sink_and_range), TEST(test_status_becomes_an_error),
         TEST(test_what_the_network_does), TEST(test_redirects), TEST(test_cancel), TEST(test_escape_and_origin),
+        TEST(test_private_addresses),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
