@@ -39,6 +39,21 @@ enum {
     LOGIN_QUEUE_MAX      = 64,          /* passwords that wait to be hashed: 64 * 50 ms / 2 threads = 1.6 s */
     LOGIN_THREAD_COUNT   = 2,           /* trust.md E5: argon2id at most 2 at a time, 46 MiB each */
 
+    /* T5: T5-11B is vocab 32128, d_model 1024, d_ff 65536, 24 layers, 128 heads of 128; twice or more of each */
+    SAFETENSORS_HEADER_SIZE_MAX  = 1 << 20,   /* T5-11B's 560 tensors take 66 KB */
+    SAFETENSORS_TENSOR_COUNT_MAX = 8192,
+    TENSOR_NAME_SIZE_MAX = 255,
+    T5_JSON_SIZE_MAX     = 1 << 20,           /* config.json, generation_config.json, a shard index */
+    T5_SHARD_COUNT_MAX   = 256,               /* T5-11B comes in 10 */
+    T5_VOCAB_SIZE_MAX    = 1 << 20,           /* umT5: 256,384 */
+    T5_WIDTH_MAX         = 1 << 17,           /* d_model, d_ff, heads * d_kv: a product of two fits 64 bits */
+    T5_LAYER_COUNT_MAX   = 128,
+    T5_BUCKET_COUNT_MAX  = 1024,
+    T5_TOKENS_MAX        = 4096,              /* of one input or output; its scores are heads * tokens^2 */
+    T5_BEAM_COUNT_MAX    = 64,
+    T5_SPIECE_SIZE_MAX   = 16 << 20,          /* umT5's, the largest T5 vocabulary, has 4.5 MB */
+    T5_TEXT_SIZE_MAX     = 1 << 20,           /* a text to encode, far beyond T5_TOKENS_MAX pieces */
+
     PASSWORD_SIZE_MIN = 12,             /* OWASP ASVS 5.0, 6.2.1 asks for at least 8, recommends 15 */
     PASSWORD_SIZE_MAX = 128,
 };

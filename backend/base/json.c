@@ -326,6 +326,14 @@ const char *json_text_of(const struct json *value)
     return json_string_value(in(value));
 }
 
+bool json_int_of(const struct json *value, int64_t *out)
+{
+    if (!json_is_integer(in(value)))
+        return false;
+    *out = json_integer_value(in(value));
+    return true;
+}
+
 bool json_each(const struct json *object, void **at, const char **key, const struct json **value)
 {
     /* jansson asks for a json_t that may be written, but only reads it here. */
