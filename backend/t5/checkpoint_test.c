@@ -266,6 +266,7 @@ static void test_generation_config(void **state)
         { "{\"early_stopping\":\"soon\"}", "early_stopping: must be true, false or \"never\"" },
         { "{\"repetition_penalty\":0}", "repetition_penalty: must be" },
         { "{\"max_length\":0}", "max_length: must be" },
+        { "{\"max_length\":1}", "max_length: must be between 2" },
         { "{\"eos_token_id\":99}", "eos_token_id: must be below" },
     };
     struct t5_config config = small;
@@ -283,7 +284,7 @@ static void test_generation_config(void **state)
     if (!generation_parse(good, strlen(good), &config, &params, &err))
         fail_msg("%s", err.text);
     assert_true(params.num_beams == 4 && params.early_stopping == T5_EARLY_NEVER && params.max_length == 31);
-    assert_true(params.min_length == 5 && params.length_penalty == 0.5f && params.repetition_penalty == 1.0f);
+    assert_true(params.min_length == 5 && params.length_penalty == 0.5 && params.repetition_penalty == 1.0f);
     assert_true(config.eos_id == 3 && config.pad_id == 0);
 }
 

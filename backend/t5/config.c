@@ -198,7 +198,7 @@ bool config_read(const char *dir, struct t5_config *out, struct err *err)
 
 struct t5_params generation_defaults(void)
 {
-    return (struct t5_params){ .num_beams = 1, .max_length = 20, .length_penalty = 1.0f, .repetition_penalty = 1.0f };
+    return (struct t5_params){ .num_beams = 1, .max_length = 20, .length_penalty = 1.0, .repetition_penalty = 1.0f };
 }
 
 /* What would change the text and is not implemented: null or the neutral number passes. */
@@ -248,7 +248,8 @@ static bool read_early_stopping(const struct json *from, enum t5_early_stopping 
     return true;
 }
 
-/* max_new_tokens goes before max_length, as in transformers; the start token is one more. */
+/* max_new_tokens goes before max_length, as in transformers, and so does its default of 20 new ones; the
+ * start token is one more (GenerationMixin._prepare_generated_length). */
 static bool read_lengths(const struct json *from, struct t5_params *out, struct err *err)
 {
     int new_max = 0;
@@ -258,6 +259,8 @@ static bool read_lengths(const struct json *from, struct t5_params *out, struct 
         return false;
     if (new_max > 0)
         out->max_length = new_max + 1;
+    else if (out->max_length == 20)
+        out->max_length = 21;
     if (out->max_length > T5_TOKENS_MAX)
         out->max_length = T5_TOKENS_MAX;
     return true;
@@ -268,7 +271,7 @@ static bool generation_from(const struct json *from, struct t5_config *config, s
     return refuse_others(from, err) && read_ids(from, config, err) && read_lengths(from, out, err) &&
            get_int(from, "num_beams", JSON_NULLABLE, 1, T5_BEAM_COUNT_MAX, &out->num_beams, err) &&
            get_int(from, "no_repeat_ngram_size", JSON_NULLABLE, 0, INT_MAX, &out->no_repeat_ngram_size, err) &&
-           get_float(from, "length_penalty", -100, 100, &out->length_penalty, err) &&
+           json_get_double(from, "length_penalty", JSON_NULLABLE, -100, 100, &out->length_penalty, err) &&
            get_float(from, "repetition_penalty", 1e-3, 1e3, &out->repetition_penalty, err) &&
            read_early_stopping(from, &out->early_stopping, err) && t5_params_check(out, err);
 }

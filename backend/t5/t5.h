@@ -78,8 +78,9 @@ enum t5_early_stopping { T5_EARLY_FALSE, T5_EARLY_TRUE, T5_EARLY_NEVER };
 /* transformers' GenerationConfig, same names and meanings. */
 struct t5_params {
     int num_beams;               /* 1: greedy */
-    int min_length, max_length;  /* tokens of the output, the start token counted */
-    float length_penalty, repetition_penalty;
+    int min_length, max_length;  /* tokens of the output, the start token counted; max_length >= 2 */
+    double length_penalty;       /* > 0 favours long outputs */
+    float repetition_penalty;    /* 1: off */
     enum t5_early_stopping early_stopping;
     int no_repeat_ngram_size;    /* 0: off */
 };
