@@ -6,6 +6,7 @@
  *   more calls   the body, piece by piece, into one buffer.
  *   last call    gunzip, then the handler; ROUTE_SLOW and deferred requests are suspended and come
  *                back here with their reply written. */
+#include "base/gzip.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -21,7 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 enum { PORTS_MAX = 8, TABLES_MAX = 8, REPLY_SIZE_MAX = 256 << 20, ARENA_LIMIT = 64 << 20 };
 
@@ -423,26 +423,8 @@ static enum MHD_Result begin(struct mhd_request *r, const char *url, const char 
 
 static bool gunzip(struct mhd_request *r, struct err *err)
 {
-    z_stream z = { .next_in = (unsigned char *)r->body.data, .avail_in = (unsigned)r->body.length };
-    unsigned char piece[16384];
-    size_t allowed = r->body.length * HTTP_BODY_GZIP_RATIO;
-    buf_init(&r->plain_body, r->body_limit < allowed ? r->body_limit : allowed);
-    if (inflateInit2(&z, 15 + 16) != Z_OK)
-        return err_set(err, ERR_IO, "gzip: no memory");
-    int result = Z_OK;
-    while (result == Z_OK && !r->plain_body.overflow) {
-        z.next_out = piece;
-        z.avail_out = sizeof piece;
-        result = inflate(&z, Z_NO_FLUSH);
-        buf_add(&r->plain_body, piece, sizeof piece - z.avail_out);
-    }
-    (void)inflateEnd(&z);
-    if (r->plain_body.overflow)
-        return err_set(err, ERR_TOO_LARGE, "The body unpacks to more than %zu bytes, or more than %d:1",
-                       r->body_limit, HTTP_BODY_GZIP_RATIO);
-    if (result != Z_STREAM_END)
-        return err_set(err, ERR_INPUT, "The body is not whole gzip data");
-    return true;
+    buf_init(&r->plain_body, r->body_limit);
+    return gzip_unpack(r->body.data, r->body.length, HTTP_BODY_GZIP_RATIO, &r->plain_body, err) || err_context(err, "The body");
 }
 
 static bool take_body(struct mhd_request *r, struct err *err)
