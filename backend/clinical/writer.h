@@ -1,16 +1,19 @@
 /* writer.h - the deterministic writer: facts become sentences, each with its evidence.
  *
- * Order:    alarms first (critical before warning), then what moved, then what was stable, then what
- *           is missing, then NEWS2.  Every number in a sentence is one of its evidence.
+ * Order:    alarms first (critical before warning, open before over), then what moved, what swung, what
+ *           was stable, what is missing, NEWS2, and how many readings it rests on.
+ * Numbers:  every number in a sentence is one of its evidence, written exactly as it was measured;
+ *           times are hh:mm UTC.
  * Role:     the fallback when a model is missing or wrong, and the source of training targets.
- * Seed:     chooses among phrasings of the same fact; the same seed gives the same text. */
+ * Seed:     chooses among phrasings of the same fact; the same seed gives the same text.  What is said
+ *           does not depend on it. */
 #ifndef CLINICAL_WRITER_H
 #define CLINICAL_WRITER_H
 
 #include "base/arena.h"
 #include "clinical/facts.h"
 
-enum { SENTENCES_MAX = 16, EVIDENCE_MAX = 16 };
+enum { SENTENCES_MAX = 24, EVIDENCE_MAX = 16 };
 
 struct evidence {
     bool is_alert;
@@ -32,5 +35,16 @@ struct summary_text {
 
 /* Texts live in the arena. */
 void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out);
+/* The sentence about one alert alone: what the guard adds when a text omits a critical one. */
+void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena, struct sentence *out);
+/* How many of facts->alert, from the first, get a sentence of their own. */
+int writer_alerts_told(const struct facts *facts);
+/* Sentences joined by a space. */
+const char *summary_join(const struct summary_text *text, struct arena *arena);
+
+/* ---- words shared with the model's input and the guard's messages ---- */
+const char *vital_word(enum vital vital);              /* "heart rate", "SpO2", "systolic pressure" */
+const char *alert_word(enum alert_type type);          /* "tachycardia", "hypertension", "sensor disconnection" */
+void sentence_cite(struct sentence *sentence, const struct evidence *evidence); /* once each */
 
 #endif

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LIST_DEFAULT = 50, LIST_MAX = 500, ARENA_SIZE = 32 << 20, WINDOW_READINGS_MAX = 4000, WINDOW_ALERTS_MAX = 64 };
+enum { LIST_DEFAULT = 50, LIST_MAX = 500, ARENA_SIZE = 32 << 20, WINDOW_READINGS_MAX = 4000 };
 /* What "recent" means for a patient whose device sends every second: the last quarter of an hour. */
 #define WINDOW_US (15 * US_PER_MIN)
 
@@ -44,11 +44,6 @@ static bool newest_time(struct summarizer *s, struct arena *arena, uint32_t pati
     return true;
 }
 
-static bool alert_belongs(const struct alert *alert, const struct window *window)
-{
-    return alert->onset_us < window->to_us && (alert->state != ALERT_CLOSED || alert->end_us >= window->from_us);
-}
-
 static bool load_alerts(struct summarizer *s, struct arena *arena, struct window *window, struct err *err)
 {
     struct alert_query query = { .patient = window->patient, .limit = WINDOW_ALERTS_MAX };
@@ -57,7 +52,7 @@ static bool load_alerts(struct summarizer *s, struct arena *arena, struct window
     if (!store_alerts(s->store, arena, &query, &alerts, &count, err))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (alert_belongs(&alerts[i], window))
+        if (window_has_alert(window, &alerts[i]))
             alerts[kept++] = alerts[i];
     window->alerts = alerts;
     window->alert_count = kept;

@@ -1,0 +1,25 @@
+/* prepare.h - pairs (what the model reads, what it should write) from simulated windows.
+ *
+ * The writer is the teacher; its wording varies by pair, what it says does not.  The same options
+ * give the same pairs.   Threads: pure. */
+#ifndef LEARN_PREPARE_H
+#define LEARN_PREPARE_H
+
+#include "clinical/model_input.h"
+#include "learn/windows.h"
+
+struct prepare_options {
+    uint64_t seed;
+    size_t count;
+    enum model_format format;
+};
+
+struct prepare_pair {                    /* lives until the visitor returns */
+    const char *input, *summary;
+    const struct facts *facts;           /* facts->window and limits too */
+};
+typedef bool prepare_visitor(void *context, const struct prepare_pair *pair, struct err *err);
+
+bool prepare_pairs(const struct prepare_options *options, prepare_visitor *visit, void *context, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,55 @@
+#include "learn/prepare.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+struct seen {
+    uint64_t hash;
+    size_t pairs, with_alarm, calm, missing, one, long_ones;
+};
+
+static bool look(void *context, const struct prepare_pair *pair, struct err *err)
+{
+    struct seen *seen = context;
+    (void)err;
+    seen->hash = str_hash64(pair->input, strlen(pair->input), seen->hash);
+    seen->hash = str_hash64(pair->summary, strlen(pair->summary), seen->hash);
+    seen->pairs++;
+    seen->with_alarm += pair->facts->alert_count > 0;
+    seen->calm += facts_patient_stable(pair->facts);
+    seen->missing += !pair->facts->vital[VITAL_TEMPERATURE].count;
+    seen->one += pair->facts->window->reading_count == 1;
+    seen->long_ones += pair->facts->window->reading_count > 60;
+    return true;
+}
+
+static void run(uint64_t seed, struct seen *seen)
+{
+    struct prepare_options options = { .seed = seed, .count = 1000, .format = MODEL_FORMAT_FACTS };
+    struct err err = { 0 };
+    *seen = (struct seen){ 0 };
+    assert_true(prepare_pairs(&options, look, seen, &err));
+    assert_int_equal(seen->pairs, 1000);
+}
+
+static void repeats_and_covers(void **state)
+{
+    (void)state;
+    struct seen a, b, c;
+    run(7, &a);
+    run(7, &b);
+    run(8, &c);
+    assert_true(a.hash == b.hash);
+    assert_true(a.hash != c.hash);
+    assert_true(a.with_alarm > 200 && a.calm > 100 && a.missing > 50 && a.one > 0 && a.long_ones > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(repeats_and_covers) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,244 @@
+#include "learn/windows.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ingest/simulator.h"
+
+#include <string.h>
+
+enum {
+    KEPT_READINGS = 900,    /* a quarter of an hour at one a second */
+    KEPT_ALERTS = 64,       /* as many as the summarizer loads */
+    STREAM_READINGS = 180,  /* three times the longest usual window */
+    ACK_ONE_IN = 25,
+};
+
+struct window_feed {
+    struct alarm_limits limits;
+    struct alarm_patient state;
+    struct alarm_events events;
+    struct reading readings[2 * KEPT_READINGS];  /* moved down when full: always in one piece */
+    size_t reading_count;
+    struct alert alerts[KEPT_ALERTS], shown[KEPT_ALERTS];
+    size_t alert_count;
+    uint64_t random;
+};
+
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static bool one_in(uint64_t *state, uint32_t n)
+{
+    return next_random(state) % n == 0;
+}
+
+/* ---- feed ---- */
+
+struct window_feed *window_feed_new(uint32_t patient, const struct alarm_limits *limits, uint64_t seed)
+{
+    struct window_feed *feed = mem_new(1, sizeof *feed);
+    feed->limits = *limits;
+    feed->random = seed;
+    alarm_init(&feed->state, patient);
+    return feed;
+}
+
+void window_feed_free(struct window_feed *feed)
+{
+    mem_free(feed);
+}
+
+static void keep_alert(struct window_feed *feed, const struct alert *alert)
+{
+    for (size_t i = 0; i < feed->alert_count; i++)
+        if (feed->alerts[i].type == alert->type && feed->alerts[i].onset_us == alert->onset_us) {
+            feed->alerts[i] = *alert;
+            return;
+        }
+    if (feed->alert_count == KEPT_ALERTS) /* the oldest is long over */
+        memmove(feed->alerts, feed->alerts + 1, --feed->alert_count * sizeof *feed->alerts);
+    feed->alerts[feed->alert_count++] = *alert;
+}
+
+static void keep_events(struct window_feed *feed)
+{
+    for (int i = 0; i < feed->events.count; i++)
+        keep_alert(feed, &feed->events.items[i].alert);
+    feed->events.count = 0;
+}
+
+static void acknowledge_some(struct window_feed *feed, int64_t now_us)
+{
+    for (size_t i = 0; i < feed->alert_count; i++) {
+        const struct alert *alert = &feed->alerts[i];
+        if (alert->state == ALERT_CLOSED || alert->ack_us || !one_in(&feed->random, ACK_ONE_IN))
+            continue;
+        struct alarm_command command = { .time_us = now_us, .kind = ALARM_ACKNOWLEDGE, .type = (enum alert_type)alert->type,
+                                         .onset_us = alert->onset_us, .user = 1 };
+        (void)alarm_command(&feed->state, &feed->limits, &command, &feed->events);
+        keep_events(feed);
+    }
+}
+
+void window_feed_add(struct window_feed *feed, const struct reading *reading)
+{
+    if (feed->reading_count == 2 * KEPT_READINGS) {
+        memmove(feed->readings, feed->readings + KEPT_READINGS, KEPT_READINGS * sizeof *feed->readings);
+        feed->reading_count = KEPT_READINGS;
+    }
+    feed->readings[feed->reading_count++] = *reading;
+    alarm_reading(&feed->state, &feed->limits, reading, &feed->events);
+    keep_events(feed);
+    acknowledge_some(feed, reading->time_us);
+}
+
+bool window_feed_cut(struct window_feed *feed, size_t length, struct window *out)
+{
+    if (!feed->reading_count)
+        return false;
+    length = length > feed->reading_count ? feed->reading_count : length > KEPT_READINGS ? KEPT_READINGS : length;
+    const struct reading *first = &feed->readings[feed->reading_count - length];
+    *out = (struct window){ .patient = feed->state.patient, .from_us = first->time_us, .readings = first, .reading_count = length,
+                            .to_us = feed->readings[feed->reading_count - 1].time_us + US_PER_S, .alerts = feed->shown };
+    for (size_t i = 0; i < feed->alert_count; i++)
+        if (window_has_alert(out, &feed->alerts[i]))
+            feed->shown[out->alert_count++] = feed->alerts[i];
+    return true;
+}
+
+/* ---- simulated streams ---- */
+
+/* How a patient is charted: what is missing always, now and then, and in stretches. */
+struct charting {
+    int interval_s, drop_percent, gap_left, length_max;
+    unsigned absent;                     /* bit per vital never measured */
+    bool decimals;
+};
+
+static struct charting choose_charting(uint64_t *random)
+{
+    static const int intervals_s[] = { 1, 1, 2, 5, 10, 30, 60, 60, 60, 300, 300, 900, 3600 };
+    static const int drops[] = { 0, 0, 0, 5, 30, 60 };
+    struct charting charting = { .interval_s = intervals_s[next_random(random) % 13], .drop_percent = drops[next_random(random) % 6],
+                                 .decimals = one_in(random, 3), .length_max = one_in(random, 8) ? KEPT_READINGS : 60 };
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        if (one_in(random, 12))
+            charting.absent |= 1u << vital;
+    return charting;
+}
+
+static struct alarm_limits choose_limits(uint64_t *random)
+{
+    struct alarm_limits limits = alarm_limits_default;
+    limits.on_oxygen = (uint8_t)(next_random(random) % 3);
+    limits.consciousness = one_in(random, 2) ? 'A' : 0;
+    if (one_in(random, 12))
+        limits_apply_spo2_scale(&limits, 2);
+    return limits;
+}
+
+/* Recordings hold means of several values (98.5) and temperatures that were Fahrenheit (36.11). */
+static void add_decimals(struct reading *reading, uint64_t *random)
+{
+    for (int vital = 0; vital < VITAL_COUNT; vital++) {
+        if (reading->value_milli[vital] == VITAL_ABSENT || reading->value_milli[vital] == 0)
+            continue;
+        if (vital == VITAL_TEMPERATURE)
+            reading->value_milli[vital] += (int32_t)(next_random(random) % 10) * 10;
+        else if (one_in(random, 3) && reading->value_milli[vital] < 100000)
+            reading->value_milli[vital] += 500;
+    }
+}
+
+static bool chart(struct charting *charting, struct reading *reading, uint64_t *random)
+{
+    if (charting->gap_left > 0) {
+        charting->gap_left--;
+        return false;
+    }
+    if (one_in(random, 90))
+        charting->gap_left = (int)(next_random(random) % 12);
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        if ((charting->absent >> vital & 1) || (int)(next_random(random) % 100) < charting->drop_percent)
+            reading->value_milli[vital] = VITAL_ABSENT;
+    if (charting->decimals)
+        add_decimals(reading, random);
+    reading_mark_implausible(reading);
+    return !reading_is_empty(reading);
+}
+
+/* A cuff reading and a temperature hold for a whole interval of slow charting. */
+static void step_interval(struct simulator *simulator, uint32_t bed, int64_t *time_us, int interval_s, struct reading *out)
+{
+    int32_t last[VITAL_COUNT];
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        last[vital] = VITAL_ABSENT;
+    for (int s = 0; s < interval_s; s++, *time_us += US_PER_S) {
+        simulator_step(simulator, bed, *time_us, out, NULL);
+        for (int vital = VITAL_SYSTOLIC; vital < VITAL_RESPIRATORY; vital++)
+            if (out->value_milli[vital] != VITAL_ABSENT)
+                last[vital] = out->value_milli[vital];
+    }
+    if (interval_s >= 60)
+        for (int vital = VITAL_SYSTOLIC; vital < VITAL_RESPIRATORY; vital++)
+            if (out->value_milli[vital] == VITAL_ABSENT)
+                out->value_milli[vital] = last[vital];
+}
+
+struct run {
+    window_visitor *visit;
+    void *context;
+    struct err *err;
+    size_t wanted;
+};
+
+/* Half of the windows of a stream wait for an alarm, so that the calm ones do not crowd them out. */
+static bool run_stream(struct run *run, uint64_t seed)
+{
+    uint64_t random = seed;
+    struct charting charting = choose_charting(&random);
+    struct alarm_limits limits = choose_limits(&random);
+    struct simulator *simulator = simulator_new(10, seed);
+    struct window_feed *feed = window_feed_new(1, &limits, seed);
+    uint32_t bed = (uint32_t)(next_random(&random) % 10);
+    int64_t time_us = INT64_C(1767225600000000) + (int64_t)(next_random(&random) % (365 * 86400)) * US_PER_S; /* in 2026 */
+    int readings = charting.length_max == KEPT_READINGS ? 2 * KEPT_READINGS : STREAM_READINGS;
+    uint32_t every = (uint32_t)readings / WINDOWS_PER_STREAM;
+    bool ok = true;
+    for (int i = 0; i < readings && ok && run->wanted; i++) {
+        struct reading reading;
+        struct window window;
+        step_interval(simulator, bed, &time_us, charting.interval_s, &reading);
+        reading.patient = 1;
+        reading.source = 1;
+        if (!chart(&charting, &reading, &random))
+            continue;
+        window_feed_add(feed, &reading);
+        if (!one_in(&random, feed->state.open ? every / 2 + 1 : every * 2))
+            continue;
+        size_t length = one_in(&random, 3) ? 5 : 1 + (size_t)(next_random(&random) % (uint64_t)charting.length_max);
+        if (window_feed_cut(feed, length, &window)) {
+            ok = run->visit(run->context, &window, &limits, run->err);
+            run->wanted--;
+        }
+    }
+    window_feed_free(feed);
+    simulator_free(simulator);
+    return ok;
+}
+
+bool windows_simulated(uint64_t seed, size_t count, window_visitor *visit, void *context, struct err *err)
+{
+    struct run run = { visit, context, err, count };
+    uint64_t streams = seed * 0x2545f4914f6cdd1du + 1;
+    while (run.wanted)
+        if (!run_stream(&run, next_random(&streams)))
+            return false;
+    return true;
+}
