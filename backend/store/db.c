@@ -160,9 +160,17 @@ void db_reset(struct db_query *query)
     query->failure = SQLITE_OK;
 }
 
+static _Thread_local uint64_t steps;
+
+uint64_t db_thread_steps(void)
+{
+    return steps;
+}
+
 bool db_step(struct db_query *query, bool *out_row, struct err *err)
 {
     *out_row = false;
+    steps++;
     int code = query->failure != SQLITE_OK ? query->failure : sqlite3_step(query->stmt);
     query->column = 0;
     if (code == SQLITE_ROW)

@@ -46,6 +46,8 @@ bool db_step(struct db_query *query, bool *out_row, struct err *err) MUST_CHECK;
 bool db_run(struct db_query *query, struct err *err) MUST_CHECK;          /* a step without rows */
 void db_reset(struct db_query *query);
 int64_t db_changes(struct db *db);
+/* Statements stepped by this thread so far: what a test of cost counts instead of time. */
+uint64_t db_thread_steps(void);
 
 /* The columns of the current row, from left to right. */
 int64_t db_int(struct db_query *query);

@@ -1,35 +1,13 @@
-/* sqlite_audit.c - who did what, as a chain of hashes.
+/* sqlite_audit.c - who did what, as a chain of hashes (audit_chain.h).
  *
- * hash(n) = BLAKE2b-256(hash(n-1) | seq | time | length and bytes of actor, action, object, detail).
  * Changing or removing a row breaks every hash behind it; removing the last rows is seen because
  * the newest seq and hash also stand in the table `setting` under "audit.head". */
+#include "store/audit_chain.h"
 #include "store/sqlite.h"
 
-#include <sodium.h>
 #include <string.h>
 
 enum { HEAD_SIZE = 8 + 32 };
-
-static void add_field(crypto_generichash_state *state, const char *text)
-{
-    uint64_t length = strlen(text);
-    crypto_generichash_update(state, (const unsigned char *)&length, sizeof length);
-    crypto_generichash_update(state, (const unsigned char *)text, length);
-}
-
-static void chain(const uint8_t previous[32], const struct audit_row *row, uint8_t out[32])
-{
-    crypto_generichash_state state;
-    crypto_generichash_init(&state, NULL, 0, 32);
-    crypto_generichash_update(&state, previous, 32);
-    crypto_generichash_update(&state, (const unsigned char *)&row->seq, sizeof row->seq);
-    crypto_generichash_update(&state, (const unsigned char *)&row->time_us, sizeof row->time_us);
-    add_field(&state, row->actor);
-    add_field(&state, row->action);
-    add_field(&state, row->object);
-    add_field(&state, row->detail ? row->detail : "");
-    crypto_generichash_final(&state, out, 32);
-}
 
 bool audit_load_head(struct db *db, struct audit_head *out, struct err *err)
 {
@@ -65,7 +43,7 @@ bool audit_append(struct db *db, struct audit_head *head, const struct audit_row
     for (size_t i = 0; i < count; i++) {
         struct audit_row row = rows[i];
         row.seq = head->seq + 1;
-        chain(head->hash, &row, row.hash);
+        audit_chain(head->hash, &row, row.hash);
         struct db_query *q = db_query(db, "INSERT INTO audit(seq, time_us, actor, action, object, detail, hash)"
                                           " VALUES(?, ?, ?, ?, ?, ?, ?)");
         db_bind_int(q, row.seq);
@@ -168,7 +146,7 @@ static bool walk(struct db *db, struct audit_head *head, struct err *err)
         ok = read_row(q, &arena, &row, err);
         if (ok && row.seq != head->seq + 1)
             ok = err_set(err, ERR_CONFLICT, "audit row %lld is missing", (long long)head->seq + 1);
-        chain(head->hash, &row, hash);
+        audit_chain(head->hash, &row, hash);
         if (ok && memcmp(hash, row.hash, 32) != 0)
             ok = err_set(err, ERR_CONFLICT, "audit row %lld was changed", (long long)row.seq);
         head->seq = row.seq;

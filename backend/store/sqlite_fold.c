@@ -53,8 +53,10 @@ bool raw_load(struct sqlite_engine *engine, struct db *db, int64_t minute, uint3
     struct db_query *q = db_query(db, RAW_SELECT);
     db_bind_int(q, key);
     out->count = 0;
-    if (!db_step(q, out_there, err) || !*out_there)
-        return !*out_there && err->kind == ERR_NONE;
+    if (!db_step(q, out_there, err))
+        return false;
+    if (!*out_there)
+        return true;
     const void *data = db_blob(q, &size);
     bool ok = list_reserve(out, series_room(size), err);
     if (ok && !series_decode(data, size, minute, key, patient, out->items, &out->count, &damage))

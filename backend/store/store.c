@@ -374,7 +374,7 @@ bool store_write_sync(struct store *store, struct store_write *write, struct err
 
 static const struct store_engine *engine_by_name(const char *name)
 {
-    static const struct store_engine *const engines[] = { &store_engine_sqlite };
+    static const struct store_engine *const engines[] = { &store_engine_sqlite, &store_engine_memory };
     for (size_t i = 0; i < sizeof engines / sizeof *engines; i++)
         if (strcmp(engines[i]->name, name) == 0)
             return engines[i];
@@ -405,7 +405,7 @@ bool store_open(const struct store_options *options, struct store **out, struct 
     struct store_options filled = *options;
     const struct store_engine *engine = engine_by_name(options->engine);
     if (!engine)
-        return err_set(err, ERR_CONFIG, "store: no engine '%s' (sqlite)", options->engine);
+        return err_set(err, ERR_CONFIG, "store: no engine '%s' (sqlite, memory)", options->engine);
     if (filled.raw_retention_h <= 0)
         filled.raw_retention_h = 168;
     struct store *store = mem_new(1, sizeof *store);
