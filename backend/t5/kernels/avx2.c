@@ -1,0 +1,42 @@
+/* avx2.c - AVX2 and FMA (x86-64-v3: Haswell, Zen). */
+#include "t5/kernels/tables.h"
+
+#include <immintrin.h>
+
+#define SIMD_LANES 8
+#define SIMD_TILE_VECTORS 2
+#define SIMD_TABLE t5_kernels_avx2
+#define SIMD_NAME "avx2"
+
+/* VPMADDUBSW multiplies unsigned by signed and saturates at 16 bits: |a| times w with a's sign stays
+ * within 2 * 127 * 127 < 32768, since neither a nor w is ever -128. */
+static inline __attribute__((always_inline)) __m256i dot_int8(__m256i sum, __m256i a, __m256i w)
+{
+    a = _mm256_xor_si256(a, _mm256_set1_epi8((char)0x80));
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(w, a));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+static inline __attribute__((always_inline)) float sum_lanes(__m256 v)
+{
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+#define SIMD_DOT_INT8(sum, a, w) ((vi)dot_int8((__m256i)(sum), (__m256i)(a), (__m256i)(w)))
+#define SIMD_START_INT8(c) ((c) & 0)
+#define SIMD_DOT_BF16(sum, a, w) dot_bf16(sum, a, w)
+#define SIMD_SUM(v) sum_lanes((__m256)(v))
+#define SIMD_ANY(mask) (!_mm256_testz_si256((__m256i)(mask), (__m256i)(mask)))
+
+typedef float vf8 __attribute__((vector_size(32)));
+typedef int32_t vi8 __attribute__((vector_size(32)));
+
+static inline __attribute__((always_inline)) vf8 dot_bf16(vf8 sum, vi8 a, vi8 w)
+{
+    sum = sum + (vf8)(a << 16) * (vf8)(w << 16);
+    return sum + (vf8)(a & (int32_t)0xffff0000) * (vf8)(w & (int32_t)0xffff0000);
+}
+
+#include "t5/kernels/simd.h"

@@ -1,0 +1,42 @@
+/* avx512.h - what the AVX-512 kernels share; a file for each sub-variant says which products its
+ * CPUs have (INT8: VNNI; BF16). */
+#include "t5/kernels/tables.h"
+
+#include <immintrin.h>
+
+#define SIMD_LANES 16
+#define SIMD_TILE_VECTORS 4
+#define SIMD_SUM(v) _mm512_reduce_add_ps((__m512)(v))
+#define SIMD_ANY(mask) (_mm512_test_epi32_mask((__m512i)(mask), (__m512i)(mask)) != 0)
+
+typedef float vf16 __attribute__((vector_size(64)));
+typedef int32_t vi16 __attribute__((vector_size(64)));
+
+#ifdef __AVX512VNNI__
+#define SIMD_DOT_INT8(sum, a, w) ((vi)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(a), (__m512i)(w)))
+#define SIMD_START_INT8(c) (-(c))
+#else
+/* |w| unsigned times a with w's sign, as in avx2.c; AVX-512 has no VPSIGNB, so a mask negates. */
+static inline __attribute__((always_inline)) __m512i dot_int8(__m512i sum, __m512i a, __m512i w)
+{
+    a = _mm512_xor_si512(a, _mm512_set1_epi8((char)0x80));
+    __m512i turned = _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(w), _mm512_setzero_si512(), a);
+    __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), turned);
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+#define SIMD_DOT_INT8(sum, a, w) ((vi)dot_int8((__m512i)(sum), (__m512i)(a), (__m512i)(w)))
+#define SIMD_START_INT8(c) ((c) & 0)
+#endif
+
+#ifdef __AVX512BF16__
+#define SIMD_DOT_BF16(sum, a, w) ((vf)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(a), (__m512bh)(w)))
+#else
+static inline __attribute__((always_inline)) vf16 dot_bf16(vf16 sum, vi16 a, vi16 w)
+{
+    sum = sum + (vf16)(a << 16) * (vf16)(w << 16);
+    return sum + (vf16)(a & (int32_t)0xffff0000) * (vf16)(w & (int32_t)0xffff0000);
+}
+#define SIMD_DOT_BF16(sum, a, w) dot_bf16(sum, a, w)
+#endif
+
+#include "t5/kernels/simd.h"

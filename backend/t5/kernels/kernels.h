@@ -1,0 +1,142 @@
+/* kernels.h - the arithmetic of T5 for one CPU, as a table of functions per instruction set.
+ *
+ * Every instruction set fills the same table: plain (reference, simple loops), avx2, avx512 with its
+ * VNNI and BF16 sub-variants, neon.  One is chosen at start from CPUID, or by name.
+ *
+ * Packed weights.  A matrix of N outputs and K inputs is cut into blocks of 64 outputs.  A block is a
+ * row of `steps`; a step is 256 bytes: one 32-bit word for each of the 64 outputs, which holds
+ *     fp32: 1 input           bf16: 2 inputs, the first low        int8: 4 inputs, the first low.
+ * Rows of activations are packed the same way, a word for each step, so all three products are one
+ * loop: broadcast a row's word, multiply it into 64 sums.  In int8 activations are unsigned
+ * (q + 128, the shape of VNNI's instruction); the 128 is taken out again through `column_sum`.
+ *
+ * Order.   A sum runs over the steps from first to last in one accumulator, whatever the number of
+ *          rows, so a row's result does not depend, bit for bit, on which rows are computed with it.
+ * Padding. Outputs are padded to 64, steps to whole words, with zeros; buffers for results have
+ *          strides of whole blocks (t5_padded).
+ * Threads: pure functions; callers split rows and blocks.
+ * Source:  the block layout follows the operand order of VPDPBUSD, VDPBF16PS and SDOT. */
+#ifndef T5_KERNELS_KERNELS_H
+#define T5_KERNELS_KERNELS_H
+
+#include "base/err.h"
+#include "t5/t5.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { T5_BLOCK = 64, T5_STEP_SIZE = 256, T5_ALIGN = 64 };
+
+static inline int t5_padded(int n)      /* to whole blocks */
+{
+    return (n + T5_BLOCK - 1) / T5_BLOCK * T5_BLOCK;
+}
+
+/* Weights of one product, [N, K], packed. */
+struct t5_packed {
+    enum t5_precision precision;
+    int n, k, steps, blocks;
+    unsigned char *data;         /* blocks * steps * 256 bytes */
+    float *scale;                /* int8: of each output, padded */
+    int32_t *column_sum;         /* int8: 128 * sum of the output's weights */
+};
+
+static inline int t5_steps(enum t5_precision precision, int k)
+{
+    int per_step = precision == T5_INT8 ? 4 : precision == T5_BF16 ? 2 : 1;
+    return (k + per_step - 1) / per_step;
+}
+
+/* Rows of activations, packed: row r starts at data + r * stride words. */
+struct t5_rows {
+    uint32_t *data;
+    size_t stride;               /* words, at least the steps of the product */
+    float *scale;                /* int8: of each row */
+};
+
+/* A rectangle of one product: rows [row, row_end) times blocks [block, block_end).
+ * Column c of block b lands in out[r * out_stride + b * 64 + c - out_column]. */
+struct t5_product {
+    const struct t5_packed *weights;
+    struct t5_rows rows;
+    int row, row_end, block, block_end;
+    float *out;
+    size_t out_stride;
+    int out_column;
+    bool add;                    /* onto what is there: the residual */
+};
+
+/* Attention of one head over keys and values that several queries share.
+ *     weights = softmax(q k + bias),   out = weights v
+ * T5 does not scale the scores.  Keys are [head_size][key_stride] (transposed), values
+ * [key_count][value_stride]; fp32, or bf16 where `half`.  key_stride is a multiple of 64 and the keys
+ * behind key_count may hold anything finite. */
+struct t5_attention {
+    const void *keys, *values;
+    size_t key_stride, value_stride;
+    int key_count, head_size;
+    bool half;
+    const float *query;          /* query_count rows */
+    size_t query_stride;
+    int query_count;
+    const float *bias;           /* NULL, or of query 0, key 0 … ; query i reads bias - i */
+    float *out;                  /* value_stride floats a row are written */
+    size_t out_stride;
+    float *scratch;              /* T5_ATTENTION_ROWS * key_stride floats */
+};
+enum { T5_ATTENTION_ROWS = 6 };
+
+/* Self-attention of one new token: position p's key and value are at
+ * keys + (p * slot_count + slot[p]) * step.  bias[p] belongs to position p. */
+struct t5_history {
+    const void *keys, *values;
+    size_t step;                 /* elements from one slot to the next */
+    int slot_count, length, head_size;
+    bool half;
+    const uint8_t *slot;
+    const float *query, *bias;
+    float *out;                  /* head_size floats, rounded up to 16 */
+    float *scratch;              /* length floats, rounded up to 16 */
+};
+
+/* What the choice of tokens needs to know of one row's logits, gathered chunk by chunk. */
+struct t5_top { float logit; int32_t token; };
+
+struct t5_kernels {
+    const char *name;
+    void (*product_fp32)(const struct t5_product *product);
+    void (*product_bf16)(const struct t5_product *product);
+    void (*product_int8)(const struct t5_product *product);
+    /* n floats to words; whatever lies behind n in the last word is zero. */
+    void (*pack_bf16)(const float *x, int n, uint32_t *out);
+    void (*pack_int8)(const float *x, int n, uint32_t *out, float *out_scale);
+    /* out[i] = weight[i] * x[i] / sqrt(mean(x^2) + epsilon) */
+    void (*norm)(const float *x, const float *weight, int n, float epsilon, float *out);
+    void (*gelu_gate)(const float *x, const float *gate, int n, float *out);  /* gelu_new(x) * gate */
+    void (*relu)(const float *x, int n, float *out);
+    void (*attention)(const struct t5_attention *attention);
+    void (*history)(const struct t5_history *history);
+    /* Of n logits: the largest, and the sum of exp(x - largest). */
+    void (*log_sum)(const float *x, int n, float *out_max, float *out_sum);
+    /* First index >= from with x > threshold, else n. */
+    int (*find_above)(const float *x, int from, int n, float threshold);
+};
+
+/* NULL or "": the best of this CPU.  An unknown name, or one this CPU cannot run, is ERR_INPUT; the
+ * message lists what it can. */
+bool t5_kernels_choose(const char *name, const struct t5_kernels **out, struct err *err) MUST_CHECK;
+/* The tables this CPU can run, slowest first; for tests. */
+int t5_kernels_available(const struct t5_kernels *out[], int count_max);
+
+void t5_product(const struct t5_kernels *kernels, const struct t5_product *product);
+
+/* Row `row` of weights [n, k]: floats of output `row`. */
+typedef void t5_row_reader(const void *context, int row, float *out);
+
+/* Sizes and memory for [n, k] in `precision`; blocks may then be filled by several threads. */
+bool t5_packed_new(struct t5_packed *packed, enum t5_precision precision, int n, int k, struct err *err) MUST_CHECK;
+void t5_packed_fill(struct t5_packed *packed, int block, int block_end, t5_row_reader *read, const void *context);
+void t5_packed_free(struct t5_packed *packed);
+size_t t5_packed_size(const struct t5_packed *packed);
+
+#endif

@@ -1,0 +1,310 @@
+/* Every table that this CPU runs against the plain one, on random shapes with odd tails, and each
+ * row alone against the same row among others, bit for bit. */
+#include "base/mem.h"
+#include "t5/half.h"
+#include "t5/kernels/kernels.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { TABLES_MAX = 8 };
+static const struct t5_kernels *tables[TABLES_MAX];
+static int table_count;
+static uint64_t seed = 88172645463325252u;
+
+static uint32_t random_u32(void)
+{
+    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+    return (uint32_t)(seed >> 32);
+}
+static int random_int(int low, int high) { return low + (int)(random_u32() % (uint32_t)(high - low + 1)); }
+static float random_float(void) { return (float)(random_u32() >> 8) * 0x1p-23f - 1.0f; }
+
+static float *random_floats(size_t n)
+{
+    float *x = mem_new(n, sizeof *x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = random_float();
+    return x;
+}
+
+static void assert_close(const float *a, const float *b, size_t n, float tolerance, const char *what, const char *kernel)
+{
+    float most = 1e-6f;
+    for (size_t i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(b[i]));
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(a[i] - b[i]) <= tolerance * most))
+            fail_msg("%s of %s: item %zu is %g, plain %g", what, kernel, i, (double)a[i], (double)b[i]);
+}
+
+struct source { const float *data; int k; };
+static void read_row(const void *context, int row, float *out)
+{
+    const struct source *s = context;
+    memcpy(out, s->data + (size_t)row * (size_t)s->k, (size_t)s->k * sizeof *out);
+}
+
+static void pack_row(const struct t5_kernels *kernels, enum t5_precision precision, const float *x, int k,
+                     uint32_t *out, float *scale)
+{
+    if (precision == T5_INT8)
+        kernels->pack_int8(x, k, out, scale);
+    else if (precision == T5_BF16)
+        kernels->pack_bf16(x, k, out);
+    else
+        memcpy(out, x, (size_t)k * sizeof *x);
+}
+
+struct product_case {
+    int m, n, k, width;
+    enum t5_precision precision;
+    struct t5_packed weights;
+    struct t5_rows rows;
+    float *x, *w, *start;
+};
+
+static void case_new(struct product_case *c, enum t5_precision precision)
+{
+    struct err err;
+    *c = (struct product_case){ .precision = precision, .m = random_int(1, 20), .n = random_int(1, 150), .k = random_int(1, 200) };
+    c->width = t5_padded(c->n);
+    c->x = random_floats((size_t)c->m * (size_t)c->k);
+    c->w = random_floats((size_t)c->n * (size_t)c->k);
+    c->start = random_floats((size_t)c->m * (size_t)c->width);
+    assert_true(t5_packed_new(&c->weights, precision, c->n, c->k, &err));
+    t5_packed_fill(&c->weights, 0, c->weights.blocks, read_row, &(struct source){ c->w, c->k });
+    c->rows.stride = (size_t)c->weights.steps + (size_t)random_int(0, 5);
+    c->rows.data = mem_new((size_t)c->m * c->rows.stride, sizeof *c->rows.data);
+    c->rows.scale = mem_new((size_t)c->m, sizeof *c->rows.scale);
+}
+
+static void case_free(struct product_case *c)
+{
+    t5_packed_free(&c->weights);
+    mem_free(c->x), mem_free(c->w), mem_free(c->start), mem_free(c->rows.data), mem_free(c->rows.scale);
+}
+
+static float *case_run(struct product_case *c, const struct t5_kernels *kernels, int row, int row_end, bool add)
+{
+    size_t count = (size_t)c->m * (size_t)c->width;
+    float *out = mem_new(count, sizeof *out);
+    memcpy(out, c->start, count * sizeof *out);
+    for (int r = 0; r < c->m; r++)
+        pack_row(kernels, c->precision, c->x + (size_t)r * (size_t)c->k, c->k, c->rows.data + (size_t)r * c->rows.stride,
+                 c->rows.scale + r);
+    t5_product(kernels, &(struct t5_product){ .weights = &c->weights, .rows = c->rows, .row = row, .row_end = row_end,
+        .block = 0, .block_end = c->weights.blocks, .out = out, .out_stride = (size_t)c->width, .add = add });
+    return out;
+}
+
+static void check_row_alone(struct product_case *c, const struct t5_kernels *kernels, const float *together, bool add)
+{
+    int row = random_int(0, c->m - 1);
+    float *alone = case_run(c, kernels, row, row + 1, add);
+    size_t at = (size_t)row * (size_t)c->width;
+    assert_memory_equal(alone + at, together + at, (size_t)c->width * sizeof *alone);
+    mem_free(alone);
+}
+
+static void check_products(enum t5_precision precision)
+{
+    for (int round = 0; round < 60; round++) {
+        struct product_case c;
+        case_new(&c, precision);
+        bool add = round % 2;
+        float *plain = case_run(&c, tables[0], 0, c.m, add);
+        for (int t = 0; t < table_count; t++) {
+            float *out = case_run(&c, tables[t], 0, c.m, add);
+            assert_close(out, plain, (size_t)c.m * (size_t)c.width, 3e-6f, "product", tables[t]->name);
+            check_row_alone(&c, tables[t], out, add);
+            mem_free(out);
+        }
+        mem_free(plain);
+        case_free(&c);
+    }
+}
+
+static void test_product_fp32(void **state) { (void)state; check_products(T5_FP32); }
+static void test_product_bf16(void **state) { (void)state; check_products(T5_BF16); }
+static void test_product_int8(void **state) { (void)state; check_products(T5_INT8); }
+
+/* int8 and bf16 are near the true product: the quantised one cannot be right by both being wrong. */
+static void test_products_are_near_the_true_one(void **state)
+{
+    (void)state;
+    static const float tolerance[] = { [T5_FP32] = 1e-6f, [T5_BF16] = 0.01f, [T5_INT8] = 0.03f };
+    for (enum t5_precision p = T5_FP32; p <= T5_INT8; p++)
+        for (int round = 0; round < 10; round++) {
+            struct product_case c;
+            case_new(&c, p);
+            float *out = case_run(&c, tables[0], 0, c.m, false);
+            for (int r = 0; r < c.m; r++)
+                for (int n = 0; n < c.n; n++) {
+                    double sum = 0, size = 1e-6;
+                    for (int k = 0; k < c.k; k++) {
+                        double term = (double)c.x[(size_t)r * (size_t)c.k + (size_t)k] * (double)c.w[(size_t)n * (size_t)c.k + (size_t)k];
+                        sum += term, size += fabs(term);
+                    }
+                    assert_true(fabs((double)out[(size_t)r * (size_t)c.width + (size_t)n] - sum) <= (double)tolerance[p] * size);
+                }
+            mem_free(out);
+            case_free(&c);
+        }
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        int n = random_int(1, 300);
+        float *x = random_floats((size_t)n), *w = random_floats((size_t)n);
+        float *a = mem_new((size_t)n, sizeof *a), *b = mem_new((size_t)n, sizeof *b);
+        for (int i = 0; i < n; i++)
+            x[i] *= 12;
+        for (int t = 1; t < table_count; t++) {
+            tables[0]->norm(x, w, n, 1e-6f, a), tables[t]->norm(x, w, n, 1e-6f, b);
+            assert_close(b, a, (size_t)n, 1e-6f, "norm", tables[t]->name);
+            tables[0]->gelu_gate(x, w, n, a), tables[t]->gelu_gate(x, w, n, b);
+            assert_close(b, a, (size_t)n, 1e-6f, "gelu_gate", tables[t]->name);
+            tables[0]->relu(x, n, a), tables[t]->relu(x, n, b);
+            assert_memory_equal(a, b, (size_t)n * sizeof *a);
+            float max[2], sum[2];
+            tables[0]->log_sum(x, n, &max[0], &sum[0]), tables[t]->log_sum(x, n, &max[1], &sum[1]);
+            assert_true(max[0] == max[1] && fabsf(sum[0] - sum[1]) <= 2e-6f * sum[0]);
+            for (int from = 0; from < n; from += 7)
+                assert_int_equal(tables[0]->find_above(x, from, n, 11), tables[t]->find_above(x, from, n, 11));
+        }
+        mem_free(x), mem_free(w), mem_free(a), mem_free(b);
+    }
+}
+
+/* Packed rows are the same in every table, to the bit: int8 products are then equal too. */
+static void test_packed_rows(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        int n = random_int(1, 300);
+        float *x = random_floats((size_t)n), scale[2] = { 0 };
+        uint32_t *a = mem_new((size_t)n, sizeof *a), *b = mem_new((size_t)n, sizeof *b);
+        if (round % 20 == 0)
+            memset(x, 0, (size_t)n * sizeof *x);
+        for (int t = 1; t < table_count; t++) {
+            tables[0]->pack_int8(x, n, a, &scale[0]), tables[t]->pack_int8(x, n, b, &scale[1]);
+            assert_memory_equal(a, b, (size_t)(n + 3) / 4 * 4);
+            assert_true(scale[0] == scale[1]);
+            tables[0]->pack_bf16(x, n, a), tables[t]->pack_bf16(x, n, b);
+            assert_memory_equal(a, b, (size_t)(n + 1) / 2 * 4);
+        }
+        mem_free(x), mem_free(a), mem_free(b);
+    }
+}
+
+static void *as_items(const float *x, size_t n, bool half)
+{
+    if (!half) {
+        float *copy = mem_new(n, sizeof *copy);
+        return memcpy(copy, x, n * sizeof *x);
+    }
+    uint16_t *items = mem_new(n, sizeof *items);
+    for (size_t i = 0; i < n; i++)
+        items[i] = f32_to_bf16(x[i]);
+    return items;
+}
+
+static void check_attention(bool half)
+{
+    int keys = random_int(1, 150), heads = random_int(1, 70), queries = random_int(1, 15);
+    size_t key_stride = (size_t)t5_padded(keys), value_stride = (size_t)((heads + 15) & ~15);
+    float *k = random_floats((size_t)heads * key_stride), *v = random_floats((size_t)keys * value_stride);
+    float *q = random_floats((size_t)queries * 80), *bias = random_floats((size_t)queries + key_stride);
+    float *scratch = mem_new(T5_ATTENTION_ROWS * key_stride, sizeof *scratch);
+    float *out[2] = { mem_new((size_t)queries * value_stride, sizeof(float)), mem_new((size_t)queries * value_stride, sizeof(float)) };
+    struct t5_attention a = { .keys = as_items(k, (size_t)heads * key_stride, half), .values = as_items(v, (size_t)keys * value_stride, half),
+        .key_stride = key_stride, .value_stride = value_stride, .key_count = keys, .head_size = heads, .half = half,
+        .query = q, .query_stride = 80, .query_count = queries, .bias = bias + queries, .out_stride = value_stride, .scratch = scratch };
+    for (int t = 0; t < table_count; t++) {
+        a.out = out[t > 0];
+        tables[t]->attention(&a);
+        assert_close(a.out, out[0], (size_t)queries * value_stride, 4e-6f, "attention", tables[t]->name);
+        struct t5_attention one = a;
+        int i = random_int(0, queries - 1);
+        float alone[128];
+        one.query += i * 80, one.query_count = 1, one.bias -= i, one.out = alone;
+        tables[t]->attention(&one);
+        assert_memory_equal(alone, a.out + (size_t)i * value_stride, value_stride * sizeof *alone);
+    }
+    mem_free(k), mem_free(v), mem_free(q), mem_free(bias), mem_free(scratch), mem_free(out[0]), mem_free(out[1]);
+    mem_free((void *)(uintptr_t)a.keys), mem_free((void *)(uintptr_t)a.values);
+}
+
+static void test_attention(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++)
+        check_attention(round % 2);
+}
+
+static void check_history(bool half)
+{
+    int slots = random_int(1, 8), length = random_int(1, 100), head = random_int(1, 70), width = (head + 15) & ~15;
+    size_t step = (size_t)width + 16, count = (size_t)length * (size_t)slots * step;
+    float *k = random_floats(count), *v = random_floats(count), *q = random_floats((size_t)width), *bias = random_floats((size_t)length);
+    uint8_t *slot = mem_new((size_t)length, 1);
+    for (int i = 0; i < length; i++)
+        slot[i] = (uint8_t)random_int(0, slots - 1);
+    for (size_t i = 0; i < count; i++)      /* the cache's pad is zero */
+        if (i % step >= (size_t)head)
+            k[i] = 0;
+    float scratch[128], out[2][128];
+    struct t5_history h = { .keys = as_items(k, count, half), .values = as_items(v, count, half), .step = step, .slot_count = slots,
+        .length = length, .head_size = head, .half = half, .slot = slot, .query = q, .bias = bias, .scratch = scratch };
+    for (int t = 0; t < table_count; t++) {
+        h.out = out[t > 0];
+        tables[t]->history(&h);
+        assert_close(h.out, out[0], (size_t)width, 4e-6f, "history", tables[t]->name);
+    }
+    mem_free(k), mem_free(v), mem_free(q), mem_free(bias), mem_free(slot);
+    mem_free((void *)(uintptr_t)h.keys), mem_free((void *)(uintptr_t)h.values);
+}
+
+static void test_history(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++)
+        check_history(round % 2);
+}
+
+static void test_choice(void **state)
+{
+    (void)state;
+    struct err err;
+    const struct t5_kernels *k;
+    for (int t = 0; t < table_count; t++) {
+        assert_true(t5_kernels_choose(tables[t]->name, &k, &err));
+        assert_ptr_equal(k, tables[t]);
+    }
+    assert_true(t5_kernels_choose(NULL, &k, &err));
+    assert_ptr_equal(k, tables[table_count - 1]);
+    assert_false(t5_kernels_choose("cray", &k, &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+    assert_non_null(strstr(err.text, "plain"));
+}
+
+int main(void)
+{
+    table_count = t5_kernels_available(tables, TABLES_MAX);
+    for (int i = 0; i < table_count; i++)
+        print_message("kernels: %s\n", tables[i]->name);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_choice), cmocka_unit_test(test_product_fp32), cmocka_unit_test(test_product_bf16),
+        cmocka_unit_test(test_product_int8), cmocka_unit_test(test_products_are_near_the_true_one),
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_history),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,32 @@
+/* neon.c - ARMv8.2 with the dot product instructions (Neoverse N1 and later, Apple M1, Cortex-A76). */
+#include "t5/kernels/tables.h"
+
+#include <arm_neon.h>
+
+#define SIMD_LANES 4
+#define SIMD_TILE_VECTORS 4
+#define SIMD_TABLE t5_kernels_neon
+#define SIMD_NAME "neon"
+
+typedef float vf4 __attribute__((vector_size(16)));
+typedef int32_t vi4 __attribute__((vector_size(16)));
+
+static inline __attribute__((always_inline)) int32x4_t dot_int8(int32x4_t sum, int32x4_t a, int32x4_t w)
+{
+    int8x16_t q = vreinterpretq_s8_s32(veorq_s32(a, vdupq_n_s32((int32_t)0x80808080)));
+    return vdotq_s32(sum, q, vreinterpretq_s8_s32(w));
+}
+
+static inline __attribute__((always_inline)) vf4 dot_bf16(vf4 sum, vi4 a, vi4 w)
+{
+    sum = sum + (vf4)(a << 16) * (vf4)(w << 16);
+    return sum + (vf4)(a & (int32_t)0xffff0000) * (vf4)(w & (int32_t)0xffff0000);
+}
+
+#define SIMD_DOT_INT8(sum, a, w) ((vi)dot_int8((int32x4_t)(sum), (int32x4_t)(a), (int32x4_t)(w)))
+#define SIMD_START_INT8(c) ((c) & 0)
+#define SIMD_DOT_BF16(sum, a, w) dot_bf16(sum, a, w)
+#define SIMD_SUM(v) vaddvq_f32((float32x4_t)(v))
+#define SIMD_ANY(mask) (vmaxvq_u32((uint32x4_t)(mask)) != 0)
+
+#include "t5/kernels/simd.h"

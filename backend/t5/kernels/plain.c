@@ -1,0 +1,206 @@
+/* plain.c - the kernels as simple loops: what the others are compared with, and what runs where no
+ * table fits the CPU.  A sum runs in the same order as theirs, without fused multiply-add. */
+#include "t5/half.h"
+#include "t5/kernels/tables.h"
+
+#include <math.h>
+#include <string.h>
+
+static const unsigned char *word_of(const struct t5_packed *w, int column, int step)
+{
+    size_t block = (size_t)(column / T5_BLOCK), steps = (size_t)w->steps;
+    return w->data + (block * steps + (size_t)step) * T5_STEP_SIZE + (size_t)(column % T5_BLOCK) * 4;
+}
+
+static float sum_fp32(const struct t5_packed *w, const uint32_t *row, int column)
+{
+    float sum = 0;
+    for (int s = 0; s < w->steps; s++) {
+        float weight;
+        memcpy(&weight, word_of(w, column, s), sizeof weight);
+        sum += f32_of_bits(row[s]) * weight;
+    }
+    return sum;
+}
+
+static float sum_bf16(const struct t5_packed *w, const uint32_t *row, int column)
+{
+    float sum = 0;
+    for (int s = 0; s < w->steps; s++) {
+        uint16_t pair[2];
+        memcpy(pair, word_of(w, column, s), sizeof pair);
+        sum += bf16_to_f32((uint16_t)row[s]) * bf16_to_f32(pair[0]);
+        sum += bf16_to_f32((uint16_t)(row[s] >> 16)) * bf16_to_f32(pair[1]);
+    }
+    return sum;
+}
+
+static float sum_int8(const struct t5_packed *w, const uint32_t *row, int column)
+{
+    int32_t sum = -w->column_sum[column];
+    for (int s = 0; s < w->steps; s++) {
+        const unsigned char *four = word_of(w, column, s);
+        for (int i = 0; i < 4; i++)
+            sum += (int32_t)(row[s] >> (8 * i) & 255) * (int8_t)four[i];
+    }
+    return (float)sum;
+}
+
+typedef float column_sum(const struct t5_packed *w, const uint32_t *row, int column);
+
+static void product_with(const struct t5_product *p, column_sum *sum)
+{
+    bool int8 = p->weights->precision == T5_INT8;
+    for (int row = p->row; row < p->row_end; row++)
+        for (int c = p->block * T5_BLOCK; c < p->block_end * T5_BLOCK; c++) {
+            float y = sum(p->weights, p->rows.data + (size_t)row * p->rows.stride, c);
+            float *out = p->out + (size_t)row * p->out_stride + (c - p->out_column);
+            if (int8)
+                y *= p->weights->scale[c] * p->rows.scale[row];
+            *out = p->add ? *out + y : y;
+        }
+}
+
+static void product_fp32(const struct t5_product *product) { product_with(product, sum_fp32); }
+static void product_bf16(const struct t5_product *product) { product_with(product, sum_bf16); }
+static void product_int8(const struct t5_product *product) { product_with(product, sum_int8); }
+
+static void pack_bf16(const float *x, int n, uint32_t *out)
+{
+    uint16_t *halves = (uint16_t *)out;
+    for (int i = 0; i < n; i++)
+        halves[i] = f32_to_bf16(x[i]);
+    if (n & 1)
+        halves[n] = 0;
+}
+
+static void pack_int8(const float *x, int n, uint32_t *out, float *out_scale)
+{
+    float max = 0;
+    for (int i = 0; i < n; i++)
+        max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
+    uint8_t *bytes = (uint8_t *)out;
+    float inverse = max > 0 ? 127.0f / max : 0.0f;
+    for (int i = 0; i < n; i++)
+        bytes[i] = (uint8_t)(lrintf(x[i] * inverse) + 128);
+    for (int i = n; i & 3; i++)
+        bytes[i] = 128;
+    *out_scale = max / 127.0f;
+}
+
+static void norm(const float *x, const float *weight, int n, float epsilon, float *out)
+{
+    float sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    float scale = 1.0f / sqrtf(sum / (float)n + epsilon);
+    for (int i = 0; i < n; i++)
+        out[i] = weight[i] * (x[i] * scale);
+}
+
+static void gelu_gate(const float *x, const float *gate, int n, float *out)
+{
+    for (int i = 0; i < n; i++) {
+        float u = 0.7978845608028654f * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
+        out[i] = 0.5f * x[i] * (1.0f + tanhf(u)) * gate[i];
+    }
+}
+
+static void relu(const float *x, int n, float *out)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = x[i] > 0 ? x[i] : 0;
+}
+
+static float item_at(const void *items, size_t i, bool half)
+{
+    return half ? bf16_to_f32(((const uint16_t *)items)[i]) : ((const float *)items)[i];
+}
+
+static void softmax(float *scores, int n)
+{
+    float max = scores[0], sum = 0;
+    for (int i = 1; i < n; i++)
+        max = scores[i] > max ? scores[i] : max;
+    for (int i = 0; i < n; i++)
+        sum += scores[i] = expf(scores[i] - max);
+    for (int i = 0; i < n; i++)
+        scores[i] *= 1.0f / sum;
+}
+
+static void attend_one(const struct t5_attention *a, int i)
+{
+    const float *query = a->query + (size_t)i * a->query_stride;
+    float *out = a->out + (size_t)i * a->out_stride;
+    for (int k = 0; k < a->key_count; k++) {
+        float sum = 0;
+        for (int d = 0; d < a->head_size; d++)
+            sum += query[d] * item_at(a->keys, (size_t)d * a->key_stride + (size_t)k, a->half);
+        a->scratch[k] = sum + (a->bias ? a->bias[k - i] : 0);
+    }
+    softmax(a->scratch, a->key_count);
+    for (size_t c = 0; c < a->value_stride; c++) {
+        out[c] = 0;
+        for (int k = 0; k < a->key_count; k++)
+            out[c] += a->scratch[k] * item_at(a->values, (size_t)k * a->value_stride + c, a->half);
+    }
+}
+
+static void attention(const struct t5_attention *a)
+{
+    for (int i = 0; i < a->query_count; i++)
+        attend_one(a, i);
+}
+
+static void history(const struct t5_history *h)
+{
+    for (int p = 0; p < h->length; p++) {
+        size_t at = ((size_t)p * (size_t)h->slot_count + h->slot[p]) * h->step;
+        float sum = 0;
+        for (int d = 0; d < h->head_size; d++)
+            sum += h->query[d] * item_at(h->keys, at + (size_t)d, h->half);
+        h->scratch[p] = sum + h->bias[p];
+    }
+    softmax(h->scratch, h->length);
+    for (int d = 0; d < ((h->head_size + 15) & ~15); d++) {
+        h->out[d] = 0;
+        for (int p = 0; p < h->length; p++) {
+            size_t at = ((size_t)p * (size_t)h->slot_count + h->slot[p]) * h->step;
+            h->out[d] += h->scratch[p] * item_at(h->values, at + (size_t)d, h->half);
+        }
+    }
+}
+
+static void log_sum(const float *x, int n, float *out_max, float *out_sum)
+{
+    float max = x[0], sum = 0;
+    for (int i = 1; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (int i = 0; i < n; i++)
+        sum += expf(x[i] - max);
+    *out_max = max;
+    *out_sum = sum;
+}
+
+static int find_above(const float *x, int from, int n, float threshold)
+{
+    while (from < n && !(x[from] > threshold))
+        from++;
+    return from;
+}
+
+const struct t5_kernels t5_kernels_plain = {
+    .name = "plain",
+    .product_fp32 = product_fp32,
+    .product_bf16 = product_bf16,
+    .product_int8 = product_int8,
+    .pack_bf16 = pack_bf16,
+    .pack_int8 = pack_int8,
+    .norm = norm,
+    .gelu_gate = gelu_gate,
+    .relu = relu,
+    .attention = attention,
+    .history = history,
+    .log_sum = log_sum,
+    .find_above = find_above,
+};

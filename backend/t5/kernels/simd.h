@@ -1,0 +1,491 @@
+/* simd.h - the kernels of one instruction set, written once over vectors of the compiler.
+ *
+ * A file per instruction set defines the macros below, includes this, and has its table:
+ *     SIMD_LANES               fp32 lanes of a vector: 16, 8, 4
+ *     SIMD_TILE_VECTORS        vectors of outputs a register tile holds beside SIMD_TILE_ROWS rows
+ *     SIMD_DOT_INT8(sum, a, w) sum + the four products of each lane; a unsigned (q + 128), w signed
+ *     SIMD_START_INT8(c)       where a sum starts, c being column_sum: -c where DOT takes a as it is
+ *     SIMD_DOT_BF16(sum, a, w) sum + the two products of each lane
+ *     SIMD_SUM(v)              the sum of the lanes
+ *     SIMD_ANY(mask)           whether any lane is set
+ *     SIMD_TABLE, SIMD_NAME    the table's symbol and name
+ * A tile is 6 rows times SIMD_TILE_VECTORS vectors of sums, which stay in registers over all steps. */
+#ifndef T5_KERNELS_SIMD_H
+#define T5_KERNELS_SIMD_H
+
+#include "t5/kernels/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
+enum { LANES = SIMD_LANES, TILE_ROWS = T5_ATTENTION_ROWS, TILE_VECTORS = SIMD_TILE_VECTORS };
+enum { BLOCK_VECTORS = T5_BLOCK / LANES };
+
+typedef float vf __attribute__((vector_size(LANES * 4)));
+typedef int32_t vi __attribute__((vector_size(LANES * 4)));
+typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
+typedef uint16_t vh __attribute__((vector_size(LANES * 2)));
+typedef uint8_t vb __attribute__((vector_size(LANES)));
+/* The same anywhere in memory. */
+typedef float vf_any __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t vi_any __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef uint16_t vh_any __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
+typedef uint8_t vb_any __attribute__((vector_size(LANES), aligned(1), may_alias));
+
+enum words { WORDS_FP32, WORDS_BF16, WORDS_INT8, HALVES };   /* what a vector of weights holds */
+
+INLINE vf load(const float *p) { return *(const vf_any *)p; }
+INLINE void store(float *p, vf v) { *(vf_any *)p = v; }
+INLINE vi spread(int32_t x) { return (vi){ 0 } + x; }
+INLINE vf spread_f(float x)
+{
+    int32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (vf)spread(bits);
+}
+INLINE vf pick(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
+INLINE vf larger(vf a, vf b) { return pick((vi)(a > b), a, b); }
+INLINE vf smaller(vf a, vf b) { return pick((vi)(a < b), a, b); }
+INLINE vf halves_to_floats(vh h) { return (vf)(__builtin_convertvector(h, vu) << 16); }
+
+/* ---- the product ---- */
+
+INLINE vf load_weights(enum words words, const unsigned char *w)
+{
+    if (words == HALVES)
+        return halves_to_floats(*(const vh_any *)(const void *)w);
+    return (vf)*(const vi_any *)(const void *)w;
+}
+
+INLINE vf multiply(enum words words, vf sum, int32_t a, vf w)
+{
+    switch (words) {
+    case WORDS_BF16: return SIMD_DOT_BF16(sum, spread(a), (vi)w);
+    default:         return sum + (vf)spread(a) * w;
+    }
+}
+
+/* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart. */
+INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride,
+                 const unsigned char *w, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
+{
+    const size_t vector_size = words == HALVES ? LANES * 2 : LANES * 4;
+    for (int s = 0; s < steps; s++, w += step_size) {
+        vf weights[TILE_VECTORS];
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            weights[v] = load_weights(words, w + (size_t)v * vector_size);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            int32_t word = (int32_t)a[(size_t)r * a_stride + (size_t)s];
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                sums[r][v] = multiply(words, sums[r][v], word, weights[v]);
+        }
+    }
+}
+
+/* The same for int8.  Its sums are integers from start to end: a compiler that has to turn vectors of
+ * floats into integers and back at each step keeps them in memory. */
+INLINE void tile_int8(int rows, const uint32_t *a, size_t a_stride, const unsigned char *w, int steps,
+                      vi sums[TILE_ROWS][TILE_VECTORS])
+{
+    for (int s = 0; s < steps; s++, w += T5_STEP_SIZE) {
+        vi weights[TILE_VECTORS];
+        UNROLL
+        for (int v = 0; v < TILE_VECTORS; v++)
+            weights[v] = *(const vi_any *)(const void *)(w + (size_t)v * LANES * 4);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            vi word = spread((int32_t)a[(size_t)r * a_stride + (size_t)s]);
+            UNROLL
+            for (int v = 0; v < TILE_VECTORS; v++)
+                sums[r][v] = SIMD_DOT_INT8(sums[r][v], word, weights[v]);
+        }
+    }
+}
+
+INLINE void clear_tile(vf sums[TILE_ROWS][TILE_VECTORS])
+{
+    UNROLL
+    for (int r = 0; r < TILE_ROWS; r++)
+        UNROLL
+        for (int v = 0; v < TILE_VECTORS; v++)
+            sums[r][v] = (vf){ 0 };
+}
+
+INLINE const unsigned char *tile_weights(const struct t5_packed *weights, int block, int part)
+{
+    return weights->data + (size_t)block * (size_t)weights->steps * T5_STEP_SIZE
+         + (size_t)part * TILE_VECTORS * LANES * 4;
+}
+
+INLINE void put(const struct t5_product *p, int row, int column, vf y)
+{
+    float *out = p->out + (size_t)row * p->out_stride + (column - p->out_column);
+    store(out, p->add ? load(out) + y : y);
+}
+
+INLINE void product_tile(enum words words, int rows, const struct t5_product *p, int row, int block, int part)
+{
+    vf sums[TILE_ROWS][TILE_VECTORS];
+    clear_tile(sums);
+    tile(words, rows, TILE_VECTORS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
+         tile_weights(p->weights, block, part), T5_STEP_SIZE, p->weights->steps, sums);
+    int column = block * T5_BLOCK + part * TILE_VECTORS * LANES;
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int v = 0; v < TILE_VECTORS; v++)
+            put(p, row + r, column + v * LANES, sums[r][v]);
+}
+
+INLINE void product_tile_int8(int rows, const struct t5_product *p, int row, int block, int part)
+{
+    int column = block * T5_BLOCK + part * TILE_VECTORS * LANES;
+    vi sums[TILE_ROWS][TILE_VECTORS];
+    UNROLL
+    for (int v = 0; v < TILE_VECTORS; v++) {
+        vi start = SIMD_START_INT8(*(const vi_any *)(p->weights->column_sum + column + v * LANES));
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            sums[r][v] = start;
+    }
+    tile_int8(rows, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
+              tile_weights(p->weights, block, part), p->weights->steps, sums);
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        vf row_scale = spread_f(p->rows.scale[row + r]);
+        UNROLL
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            vf scale = load(p->weights->scale + column + v * LANES) * row_scale;
+            put(p, row + r, column + v * LANES, __builtin_convertvector(sums[r][v], vf) * scale);
+        }
+    }
+}
+
+INLINE void product_rows(enum words words, int rows, const struct t5_product *p, int row, int block, int part)
+{
+    if (words == WORDS_INT8)
+        product_tile_int8(rows, p, row, block, part);
+    else
+        product_tile(words, rows, p, row, block, part);
+}
+
+/* A block's weights stay in the first-level cache while all rows pass. */
+INLINE void product_of(enum words words, const struct t5_product *p)
+{
+    for (int block = p->block; block < p->block_end; block++)
+        for (int part = 0; part < BLOCK_VECTORS / TILE_VECTORS; part++)
+            for (int row = p->row; row < p->row_end; row += TILE_ROWS)
+                switch (p->row_end - row) {
+                case 1:  product_rows(words, 1, p, row, block, part); break;
+                case 2:  product_rows(words, 2, p, row, block, part); break;
+                case 3:  product_rows(words, 3, p, row, block, part); break;
+                case 4:  product_rows(words, 4, p, row, block, part); break;
+                case 5:  product_rows(words, 5, p, row, block, part); break;
+                default: product_rows(words, 6, p, row, block, part); break;
+                }
+}
+
+static void product_fp32(const struct t5_product *product) { product_of(WORDS_FP32, product); }
+static void product_bf16(const struct t5_product *product) { product_of(WORDS_BF16, product); }
+static void product_int8(const struct t5_product *product) { product_of(WORDS_INT8, product); }
+
+/* ---- functions of a vector ---- */
+
+/* Adding 1.5 * 2^23 leaves the nearest integer in the low bits of a float below 2^22. */
+#define ROUNDER 12582912.0f
+enum { ROUNDER_BITS = 0x4b400000 };
+
+/* e^x within 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, polynomial of Cephes' expf; 0 below -87. */
+INLINE vf exponential(vf x)
+{
+    vi tiny = (vi)(x < -87.0f);
+    x = smaller(larger(x, spread_f(-87.0f)), spread_f(88.0f));
+    vf shifted = x * 1.44269504088896341f + ROUNDER;
+    vi n = (vi)shifted - ROUNDER_BITS;
+    vf whole = shifted - ROUNDER;
+    vf r = x - whole * 0.693359375f;
+    r = r + whole * 2.12194440e-4f;
+    vf y = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    y = y * r + 8.3334519073e-3f;
+    y = y * r + 4.1665795894e-2f;
+    y = y * r + 1.6666665459e-1f;
+    y = y * r + 5.0000001201e-1f;
+    y = y * (r * r) + r + 1.0f;
+    y = (vf)((vi)y + (n << 23));
+    return (vf)(~tiny & (vi)y);
+}
+
+INLINE float lane_max(vf v)
+{
+    float lanes[LANES], max;
+    store(lanes, v);
+    max = lanes[0];
+    for (int i = 1; i < LANES; i++)
+        max = lanes[i] > max ? lanes[i] : max;
+    return max;
+}
+
+/* ---- rows ---- */
+
+static void pack_bf16(const float *x, int n, uint32_t *out)
+{
+    uint16_t *halves = (uint16_t *)out;
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vu bits = (vu)load(x + i);
+        bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+        *(vh_any *)(halves + i) = __builtin_convertvector(bits, vh);
+    }
+    for (; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        halves[i] = (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    }
+    if (n & 1)
+        halves[n] = 0;
+}
+
+static float largest_magnitude(const float *x, int n)
+{
+    vf most = { 0 };
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        most = larger(most, (vf)((vi)load(x + i) & 0x7fffffff));
+    float max = lane_max(most);
+    for (; i < n; i++)
+        max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
+    return max;
+}
+
+static void pack_int8(const float *x, int n, uint32_t *out, float *out_scale)
+{
+    float max = largest_magnitude(x, n), inverse = max > 0 ? 127.0f / max : 0.0f;
+    uint8_t *bytes = (uint8_t *)out;
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vi q = (vi)(load(x + i) * inverse + ROUNDER) - (ROUNDER_BITS - 128);
+        *(vb_any *)(bytes + i) = __builtin_convertvector(q, vb);
+    }
+    for (; i < n; i++)
+        bytes[i] = (uint8_t)(lrintf(x[i] * inverse) + 128);
+    for (; i & 3; i++)
+        bytes[i] = 128;
+    *out_scale = max / 127.0f;
+}
+
+static void norm(const float *x, const float *weight, int n, float epsilon, float *out)
+{
+    vf squares = { 0 };
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        squares += load(x + i) * load(x + i);
+    float sum = SIMD_SUM(squares);
+    for (; i < n; i++)
+        sum += x[i] * x[i];
+    float scale = 1.0f / sqrtf(sum / (float)n + epsilon);
+    for (i = 0; i + LANES <= n; i += LANES)
+        store(out + i, load(weight + i) * (load(x + i) * scale));
+    for (; i < n; i++)
+        out[i] = weight[i] * (x[i] * scale);
+}
+
+/* gelu_new(x) = x/2 (1 + tanh u) = x / (1 + e^-2u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
+INLINE vf gelu_new(vf x)
+{
+    vf twice_u = x * (1.5957691216057308f + 0.07135481627f * (x * x));
+    return x / (1.0f + exponential(-twice_u));
+}
+
+static void gelu_gate(const float *x, const float *gate, int n, float *out)
+{
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        store(out + i, gelu_new(load(x + i)) * load(gate + i));
+    for (; i < n; i++)
+        out[i] = gelu_new(spread_f(x[i]))[0] * gate[i];
+}
+
+static void relu(const float *x, int n, float *out)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = x[i] > 0 ? x[i] : 0;
+}
+
+/* ---- attention ---- */
+
+/* scores[0..n) to weights that sum to 1; the pad up to a multiple of 16 becomes 0. */
+INLINE void softmax(float *scores, int n)
+{
+    for (int i = n; i & 15; i++)
+        scores[i] = -3e38f;
+    vf most = load(scores);
+    for (int i = LANES; i < n; i += LANES)
+        most = larger(most, load(scores + i));
+    float max = lane_max(most);
+    vf total = { 0 };
+    for (int i = 0; i < n; i += LANES) {
+        vf e = exponential(load(scores + i) - max);
+        total += e;
+        store(scores + i, e);
+    }
+    float scale = 1.0f / SIMD_SUM(total);
+    for (int i = 0; i < n; i += LANES)
+        store(scores + i, load(scores + i) * scale);
+}
+
+INLINE void attention_scores(enum words words, int rows, const struct t5_attention *a, int first)
+{
+    const size_t item = words == HALVES ? 2 : 4;
+    const uint32_t *query = (const uint32_t *)(const void *)(a->query + (size_t)first * a->query_stride);
+    for (int key = 0; key < a->key_count; key += TILE_VECTORS * LANES) {
+        vf sums[TILE_ROWS][TILE_VECTORS];
+        clear_tile(sums);
+        tile(words, rows, TILE_VECTORS, query, a->query_stride, (const unsigned char *)a->keys + (size_t)key * item,
+             a->key_stride * item, a->head_size, sums);
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            UNROLL
+            for (int v = 0; v < TILE_VECTORS; v++) {
+                int column = key + v * LANES;
+                vf bias = a->bias ? load(a->bias + column - (first + r)) : (vf){ 0 };
+                store(a->scratch + (size_t)r * a->key_stride + column, sums[r][v] + bias);
+            }
+    }
+}
+
+INLINE void attention_values(enum words words, int rows, int vectors, const struct t5_attention *a, int first,
+                             int column)
+{
+    const size_t item = words == HALVES ? 2 : 4;
+    vf sums[TILE_ROWS][TILE_VECTORS];
+    clear_tile(sums);
+    tile(words, rows, vectors, (const uint32_t *)(const void *)a->scratch, a->key_stride,
+         (const unsigned char *)a->values + (size_t)column * item, a->value_stride * item, a->key_count, sums);
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            store(a->out + (size_t)(first + r) * a->out_stride + column + v * LANES, sums[r][v]);
+}
+
+INLINE void attention_rows(enum words words, int rows, const struct t5_attention *a, int first)
+{
+    attention_scores(words, rows, a, first);
+    for (int r = 0; r < rows; r++)
+        softmax(a->scratch + (size_t)r * a->key_stride, a->key_count);
+    int column = 0, width = (int)a->value_stride;
+    for (; column + TILE_VECTORS * LANES <= width; column += TILE_VECTORS * LANES)
+        attention_values(words, rows, TILE_VECTORS, a, first, column);
+    for (; column < width; column += LANES)
+        attention_values(words, rows, 1, a, first, column);
+}
+
+INLINE void attention_of(enum words words, const struct t5_attention *a)
+{
+    for (int first = 0; first < a->query_count; first += TILE_ROWS)
+        switch (a->query_count - first) {
+        case 1:  attention_rows(words, 1, a, first); break;
+        case 2:  attention_rows(words, 2, a, first); break;
+        case 3:  attention_rows(words, 3, a, first); break;
+        case 4:  attention_rows(words, 4, a, first); break;
+        case 5:  attention_rows(words, 5, a, first); break;
+        default: attention_rows(words, 6, a, first); break;
+        }
+}
+
+static void attention_halves(const struct t5_attention *a) { attention_of(HALVES, a); }
+static void attention_floats(const struct t5_attention *a) { attention_of(WORDS_FP32, a); }
+static void attention(const struct t5_attention *a)
+{
+    (a->half ? attention_halves : attention_floats)(a);
+}
+
+INLINE const unsigned char *history_at(const struct t5_history *h, const void *base, int position, size_t item)
+{
+    size_t place = (size_t)position * (size_t)h->slot_count + h->slot[position];
+    return (const unsigned char *)base + place * h->step * item;
+}
+
+INLINE void history_of(enum words words, const struct t5_history *h)
+{
+    const size_t item = words == HALVES ? 2 : 4;
+    int width = (h->head_size + 15) & ~15;
+    for (int p = 0; p < h->length; p++) {
+        const unsigned char *key = history_at(h, h->keys, p, item);
+        vf sum = { 0 };
+        for (int i = 0; i < width; i += LANES)
+            sum += load(h->query + i) * load_weights(words, key + (size_t)i * item);
+        h->scratch[p] = SIMD_SUM(sum) + h->bias[p];
+    }
+    softmax(h->scratch, h->length);
+    for (int column = 0; column < width; column += LANES) {
+        vf sum = { 0 };
+        for (int p = 0; p < h->length; p++)
+            sum += spread_f(h->scratch[p])
+                 * load_weights(words, history_at(h, h->values, p, item) + (size_t)column * item);
+        store(h->out + column, sum);
+    }
+}
+
+static void history(const struct t5_history *h)
+{
+    if (h->half)
+        history_of(HALVES, h);
+    else
+        history_of(WORDS_FP32, h);
+}
+
+/* ---- logits ---- */
+
+static void log_sum(const float *x, int n, float *out_max, float *out_sum)
+{
+    vf most = spread_f(-3e38f), total = { 0 };
+    int whole = n / LANES * LANES;
+    for (int i = 0; i < whole; i += LANES)
+        most = larger(most, load(x + i));
+    float max = lane_max(most);
+    for (int i = whole; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (int i = 0; i < whole; i += LANES)
+        total += exponential(load(x + i) - max);
+    float sum = SIMD_SUM(total);
+    for (int i = whole; i < n; i++)
+        sum += exponential(spread_f(x[i] - max))[0];
+    *out_max = max;
+    *out_sum = sum;
+}
+
+static int find_above(const float *x, int from, int n, float threshold)
+{
+    int i = from;
+    for (; i + LANES <= n; i += LANES)
+        if (SIMD_ANY((vi)(load(x + i) > threshold)))
+            break;
+    while (i < n && !(x[i] > threshold))
+        i++;
+    return i;
+}
+
+const struct t5_kernels SIMD_TABLE = {
+    .name = SIMD_NAME,
+    .product_fp32 = product_fp32,
+    .product_bf16 = product_bf16,
+    .product_int8 = product_int8,
+    .pack_bf16 = pack_bf16,
+    .pack_int8 = pack_int8,
+    .norm = norm,
+    .gelu_gate = gelu_gate,
+    .relu = relu,
+    .attention = attention,
+    .history = history,
+    .log_sum = log_sum,
+    .find_above = find_above,
+};
+
+#endif
