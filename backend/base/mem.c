@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static atomic_long fail_countdown;
 
@@ -46,4 +47,18 @@ char *mem_copy_string(const char *text)
 void mem_free(void *memory)
 {
     free(memory);
+}
+
+void *mem_pages_new(size_t size)
+{
+    if (injected_failure())
+        return NULL;
+    void *pages = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+void mem_pages_free(void *pages, size_t size)
+{
+    if (pages)
+        (void)munmap(pages, size ? size : 1);
 }

@@ -16,6 +16,10 @@ void *mem_try_resize(void *old, size_t count, size_t size); /* NULL: old is stil
 char *mem_copy_string(const char *text);             /* aborts on failure */
 void mem_free(void *memory);                         /* NULL is fine */
 
+/* Whole pages, zeroed, which become real when they are touched: for blocks of megabytes. */
+void *mem_pages_new(size_t size);                    /* NULL on failure */
+void mem_pages_free(void *pages, size_t size);       /* NULL is fine */
+
 void mem_fail_after(long nth);                       /* 0: never (default) */
 
 #endif

@@ -36,7 +36,7 @@ static inline int t5_padded(int n)      /* to whole blocks */
 struct t5_packed {
     enum t5_precision precision;
     int n, k, steps, blocks;
-    unsigned char *data;         /* blocks * steps * 256 bytes */
+    unsigned char *data;         /* blocks * steps * 256 bytes; the two below follow it */
     float *scale;                /* int8: of each output, padded */
     int32_t *column_sum;         /* int8: 128 * sum of the output's weights */
 };
@@ -69,18 +69,18 @@ struct t5_product {
 /* Attention of one head over keys and values that several queries share.
  *     weights = softmax(q k + bias),   out = weights v
  * T5 does not scale the scores.  Keys are [head_size][key_stride] (transposed), values
- * [key_count][value_stride]; fp32, or bf16 where `half`.  key_stride is a multiple of 64 and the keys
- * behind key_count may hold anything finite. */
+ * [key_count][value_width], rows value_stride apart; fp32, or bf16 where `half`.  key_stride is a multiple
+ * of 64, value_width of 16; the keys behind key_count may hold anything finite. */
 struct t5_attention {
     const void *keys, *values;
     size_t key_stride, value_stride;
-    int key_count, head_size;
+    int key_count, head_size, value_width;
     bool half;
     const float *query;          /* query_count rows */
     size_t query_stride;
     int query_count;
     const float *bias;           /* NULL, or of query 0, key 0 … ; query i reads bias - i */
-    float *out;                  /* value_stride floats a row are written */
+    float *out;                  /* value_width floats a row */
     size_t out_stride;
     float *scratch;              /* T5_ATTENTION_ROWS * key_stride floats */
 };
@@ -98,9 +98,6 @@ struct t5_history {
     float *out;                  /* head_size floats, rounded up to 16 */
     float *scratch;              /* length floats, rounded up to 16 */
 };
-
-/* What the choice of tokens needs to know of one row's logits, gathered chunk by chunk. */
-struct t5_top { float logit; int32_t token; };
 
 struct t5_kernels {
     const char *name;
@@ -133,10 +130,10 @@ void t5_product(const struct t5_kernels *kernels, const struct t5_product *produ
 /* Row `row` of weights [n, k]: floats of output `row`. */
 typedef void t5_row_reader(const void *context, int row, float *out);
 
-/* Sizes and memory for [n, k] in `precision`; blocks may then be filled by several threads. */
-bool t5_packed_new(struct t5_packed *packed, enum t5_precision precision, int n, int k, struct err *err) MUST_CHECK;
+/* What [n, k] takes in `precision`; `memory` (64-byte aligned, zeroed) then becomes the matrix's, and its
+ * blocks may be filled by several threads. */
+size_t t5_packed_size(enum t5_precision precision, int n, int k);
+void t5_packed_place(struct t5_packed *packed, enum t5_precision precision, int n, int k, void *memory);
 void t5_packed_fill(struct t5_packed *packed, int block, int block_end, t5_row_reader *read, const void *context);
-void t5_packed_free(struct t5_packed *packed);
-size_t t5_packed_size(const struct t5_packed *packed);
 
 #endif

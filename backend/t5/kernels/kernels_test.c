@@ -64,19 +64,20 @@ struct product_case {
     int m, n, k, width;
     enum t5_precision precision;
     struct t5_packed weights;
+    size_t weights_size;
     struct t5_rows rows;
     float *x, *w, *start;
 };
 
 static void case_new(struct product_case *c, enum t5_precision precision)
 {
-    struct err err;
     *c = (struct product_case){ .precision = precision, .m = random_int(1, 20), .n = random_int(1, 150), .k = random_int(1, 200) };
     c->width = t5_padded(c->n);
     c->x = random_floats((size_t)c->m * (size_t)c->k);
     c->w = random_floats((size_t)c->n * (size_t)c->k);
     c->start = random_floats((size_t)c->m * (size_t)c->width);
-    assert_true(t5_packed_new(&c->weights, precision, c->n, c->k, &err));
+    c->weights_size = t5_packed_size(precision, c->n, c->k);
+    t5_packed_place(&c->weights, precision, c->n, c->k, mem_pages_new(c->weights_size));
     t5_packed_fill(&c->weights, 0, c->weights.blocks, read_row, &(struct source){ c->w, c->k });
     c->rows.stride = (size_t)c->weights.steps + (size_t)random_int(0, 5);
     c->rows.data = mem_new((size_t)c->m * c->rows.stride, sizeof *c->rows.data);
@@ -85,7 +86,7 @@ static void case_new(struct product_case *c, enum t5_precision precision)
 
 static void case_free(struct product_case *c)
 {
-    t5_packed_free(&c->weights);
+    mem_pages_free(c->weights.data, c->weights_size);
     mem_free(c->x), mem_free(c->w), mem_free(c->start), mem_free(c->rows.data), mem_free(c->rows.scale);
 }
 
@@ -225,7 +226,7 @@ static void check_attention(bool half)
     float *scratch = mem_new(T5_ATTENTION_ROWS * key_stride, sizeof *scratch);
     float *out[2] = { mem_new((size_t)queries * value_stride, sizeof(float)), mem_new((size_t)queries * value_stride, sizeof(float)) };
     struct t5_attention a = { .keys = as_items(k, (size_t)heads * key_stride, half), .values = as_items(v, (size_t)keys * value_stride, half),
-        .key_stride = key_stride, .value_stride = value_stride, .key_count = keys, .head_size = heads, .half = half,
+        .key_stride = key_stride, .value_stride = value_stride, .key_count = keys, .head_size = heads, .value_width = (int)value_stride, .half = half,
         .query = q, .query_stride = 80, .query_count = queries, .bias = bias + queries, .out_stride = value_stride, .scratch = scratch };
     for (int t = 0; t < table_count; t++) {
         a.out = out[t > 0];

@@ -5,52 +5,29 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-/* Inputs of one output that are packed at a time; the widest real T5 (11B) has 65,536. */
-enum { K_MAX = 1 << 17 };
-
-size_t t5_packed_size(const struct t5_packed *packed)
+static size_t data_size(enum t5_precision precision, int n, int k)
 {
-    return (size_t)packed->blocks * (size_t)packed->steps * T5_STEP_SIZE;
+    return (size_t)(t5_padded(n) / T5_BLOCK) * (size_t)t5_steps(precision, k) * T5_STEP_SIZE;
 }
 
-/* Whole pages of its own: weights are the largest memory of the process and given back at once. */
-static void *pages_new(size_t size)
+size_t t5_packed_size(enum t5_precision precision, int n, int k)
 {
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED)
-        return NULL;
-    (void)madvise(pages, size, MADV_HUGEPAGE);   /* fewer page faults now, fewer TLB misses later */
-    return pages;
+    size_t columns = (size_t)t5_padded(n);
+    return data_size(precision, n, k) + (precision == T5_INT8 ? columns * (sizeof(float) + sizeof(int32_t)) : 0);
 }
 
-bool t5_packed_new(struct t5_packed *packed, enum t5_precision precision, int n, int k, struct err *err)
+void t5_packed_place(struct t5_packed *packed, enum t5_precision precision, int n, int k, void *memory)
 {
-    CHECK(n > 0 && k > 0);
-    if (k > K_MAX)
-        return err_set(err, ERR_TOO_LARGE, "a matrix of %d inputs is above %d", k, K_MAX);
+    CHECK(n > 0 && k > 0 && (uintptr_t)memory % T5_ALIGN == 0);
     *packed = (struct t5_packed){
         .precision = precision, .n = n, .k = k, .steps = t5_steps(precision, k), .blocks = t5_padded(n) / T5_BLOCK,
+        .data = memory,
     };
-    packed->data = pages_new(t5_packed_size(packed));
-    if (packed->data && precision == T5_INT8) {
-        packed->scale = mem_try_new((size_t)t5_padded(n), sizeof *packed->scale);
-        packed->column_sum = mem_try_new((size_t)t5_padded(n), sizeof *packed->column_sum);
+    if (precision == T5_INT8) {
+        packed->scale = (float *)(void *)(packed->data + data_size(precision, n, k));
+        packed->column_sum = (int32_t *)(void *)(packed->scale + t5_padded(n));
     }
-    if (packed->data && (precision != T5_INT8 || (packed->scale && packed->column_sum)))
-        return true;
-    t5_packed_free(packed);
-    return err_set(err, ERR_UNAVAILABLE, "no memory for weights of %d x %d", n, k);
-}
-
-void t5_packed_free(struct t5_packed *packed)
-{
-    if (packed->data)
-        (void)munmap(packed->data, t5_packed_size(packed));
-    mem_free(packed->scale);
-    mem_free(packed->column_sum);
-    *packed = (struct t5_packed){ 0 };
 }
 
 static void words_fp32(const float *row, int k, uint32_t *words)

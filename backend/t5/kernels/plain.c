@@ -139,10 +139,10 @@ static void attend_one(const struct t5_attention *a, int i)
         a->scratch[k] = sum + (a->bias ? a->bias[k - i] : 0);
     }
     softmax(a->scratch, a->key_count);
-    for (size_t c = 0; c < a->value_stride; c++) {
+    for (int c = 0; c < a->value_width; c++) {
         out[c] = 0;
         for (int k = 0; k < a->key_count; k++)
-            out[c] += a->scratch[k] * item_at(a->values, (size_t)k * a->value_stride + c, a->half);
+            out[c] += a->scratch[k] * item_at(a->values, (size_t)k * a->value_stride + (size_t)c, a->half);
     }
 }
 

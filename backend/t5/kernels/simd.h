@@ -379,7 +379,7 @@ INLINE void attention_rows(enum words words, int rows, const struct t5_attention
     attention_scores(words, rows, a, first);
     for (int r = 0; r < rows; r++)
         softmax(a->scratch + (size_t)r * a->key_stride, a->key_count);
-    int column = 0, width = (int)a->value_stride;
+    int column = 0, width = a->value_width;
     for (; column + TILE_VECTORS * LANES <= width; column += TILE_VECTORS * LANES)
         attention_values(words, rows, TILE_VECTORS, a, first, column);
     for (; column < width; column += LANES)
