@@ -15,6 +15,7 @@ enum {
     PAGE_SIZE = 256, PAGE_COUNT = PATIENT_COUNT_MAX / PAGE_SIZE + 1,
     TICK_MS = 100,               /* silence and delays are seen this late at most */
     SLICE = 64,                  /* readings per hold of the lock */
+    PREFETCH_AHEAD = 6,          /* readings; bench/alarm */
     SNAPSHOT_SLICE = 1024,       /* states per store unit: about 1 MB */
     COMMAND_WAIT_S = 10,
 };
@@ -173,6 +174,12 @@ static void retry_failed(struct engine *engine, int64_t now_us)
 
 /* ---- the stream in ---- */
 
+static void prefetch(struct engine *engine, const struct stream_batch *batch, uint32_t i)
+{
+    if (i < batch->count && batch->readings[i].patient <= engine->count)
+        alarm_prefetch(&slot_of(engine, batch->readings[i].patient)->state);
+}
+
 static void take_readings(struct engine *engine, const struct stream_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count;) {
@@ -180,6 +187,7 @@ static void take_readings(struct engine *engine, const struct stream_batch *batc
         for (uint32_t end = i + SLICE < batch->count ? i + SLICE : batch->count; i < end; i++) {
             struct slot *slot = make_slot(engine, batch->readings[i].patient);
             struct alarm_events events;
+            prefetch(engine, batch, i + PREFETCH_AHEAD);
             if (batch->seq + i < slot->seq_done)
                 continue;
             events.count = 0;

@@ -181,18 +181,19 @@ static int32_t threshold_of(const struct alarm_limits *limits, int type, enum al
     return severity == SEVERITY_CRITICAL ? limits->critical_milli[type] : limits->warning_milli[type];
 }
 
-/* Inside `threshold` by the rule's hysteresis. */
-static bool cleared(int type, int32_t threshold, int32_t value)
+/* Inside `threshold` by the patient's hysteresis. */
+static bool cleared(const struct alarm_limits *limits, int type, int32_t threshold, int32_t value)
 {
     if (threshold == LIMIT_OFF)
         return true;
-    const struct alert_rule *rule = &alert_rules[type];
-    return rule->high ? value <= threshold - rule->hysteresis_milli : value >= threshold + rule->hysteresis_milli;
+    int32_t by = limits->hysteresis_milli[type];
+    return alert_rules[type].high ? value <= threshold - by : value >= threshold + by;
 }
 
 static bool all_clear(const struct alarm_limits *limits, int type, int32_t value)
 {
-    return cleared(type, limits->warning_milli[type], value) && cleared(type, limits->critical_milli[type], value);
+    return cleared(limits, type, limits->warning_milli[type], value) &&
+           cleared(limits, type, limits->critical_milli[type], value);
 }
 
 static void note_peak(struct alert *alert, const struct sample *sample)
@@ -277,7 +278,7 @@ static void step_active(struct alarm_patient *state, const struct alarm_limits *
         unacknowledge(alert, state->now_us);
         emit(state, events, alert, ALARM_RETURNED);
     } else if (alert->ack_us && alert->severity == SEVERITY_CRITICAL && severity < SEVERITY_CRITICAL &&
-               cleared(type, limits->critical_milli[type], sample->value_milli)) {
+               cleared(limits, type, limits->critical_milli[type], sample->value_milli)) {
         note_raise(alert, limits, sample, SEVERITY_WARNING);
         emit(state, events, alert, ALARM_EASED);
     }

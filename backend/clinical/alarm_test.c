@@ -122,6 +122,19 @@ static void an_episode_opens_once_and_closes_once(void **state)
     assert_int_equal(alarm_severity(&bed.state), SEVERITY_NORMAL);
 }
 
+static void the_hysteresis_of_the_patient_counts(void **state)
+{
+    (void)state;
+    struct bed bed;
+    setup(&bed);
+    bed.limits.hysteresis_milli[ALERT_TACHYCARDIA] = 10000;
+    send(&bed, 0, VITAL_HEART_RATE, 112);
+    send(&bed, 1, VITAL_HEART_RATE, 91); /* inside by 9: the default of 3 would close it */
+    assert_int_equal(bed.events.count, 0);
+    send(&bed, 2, VITAL_HEART_RATE, 90);
+    only_event(&bed, ALARM_CLOSED);
+}
+
 static void critical_latches_until_acknowledged(void **state)
 {
     (void)state;
@@ -464,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_limit_raises_at_its_edge),
         cmocka_unit_test(an_episode_opens_once_and_closes_once),
+        cmocka_unit_test(the_hysteresis_of_the_patient_counts),
         cmocka_unit_test(critical_latches_until_acknowledged),
         cmocka_unit_test(no_acknowledgement_outlives_its_severity_or_a_gap),
         cmocka_unit_test(a_delay_holds_warnings_but_never_critical),
