@@ -54,10 +54,16 @@ class Server:
             request.add_header("Authorization", f"Bearer {self.token}")
         return json.load(urllib.request.urlopen(request, timeout=60))
 
-    def rss_mb(self):
+    def status_mb(self, name):
         for line in open(f"/proc/{self.process.pid}/status"):
-            if line.startswith("VmRSS:"):
+            if line.startswith(name):
                 return int(line.split()[1]) / 1024
+
+    def rss_mb(self):
+        return self.status_mb("VmRSS:")
+
+    def peak_mb(self):
+        return self.status_mb("VmHWM:")
 
     def cpu_s(self):
         fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()

@@ -13,9 +13,14 @@ struct index {
     size_t size;         /* a power of two */
 };
 
+/* Most patients of a large ward come from devices, with an id and nothing else: what people add is kept
+ * apart, as the texts of DETAILS one behind the other. */
 struct patient {
-    struct patient_row row;
-    bool saved;
+    char id[PATIENT_ID_SIZE];
+    char *details;       /* NULL: the name is the id, the others are empty */
+    int64_t admitted_us;
+    int16_t age;
+    bool simulated, discharged, saved;
 };
 struct source {
     char name[SOURCE_SIZE];
@@ -30,11 +35,51 @@ struct registry {
     struct index patient_index, source_index;
 };
 
+#define DETAIL(member) { offsetof(struct patient_row, member), sizeof(((struct patient_row *)0)->member) }
+static const struct { size_t at, size; } details[] = {
+    DETAIL(name), DETAIL(bed), DETAIL(gender), DETAIL(diagnosis), DETAIL(physician),
+};
+enum { DETAIL_COUNT = sizeof details / sizeof *details };
+
+static bool has_details(const struct patient_row *row)
+{
+    return strcmp(row->name, row->id) != 0 || row->bed[0] || row->gender[0] || row->diagnosis[0] || row->physician[0];
+}
+
+/* Everything but `saved`. */
+static void keep_row(struct patient *patient, const struct patient_row *row)
+{
+    char text[sizeof *row], *end = text;
+    for (int i = 0; i < DETAIL_COUNT; i++)
+        end = stpcpy(end, (const char *)row + details[i].at) + 1;
+    (void)str_copy(patient->id, sizeof patient->id, row->id);
+    patient->admitted_us = row->admitted_us;
+    patient->age = row->age;
+    patient->simulated = row->simulated;
+    patient->discharged = row->discharged;
+    mem_free(patient->details);
+    patient->details = NULL;
+    if (has_details(row))
+        patient->details = memcpy(mem_new((size_t)(end - text), 1), text, (size_t)(end - text));
+}
+
+static void give_row(const struct patient *patient, uint32_t number, struct patient_row *out)
+{
+    *out = (struct patient_row){ .number = number, .age = patient->age, .simulated = patient->simulated,
+                                 .discharged = patient->discharged, .admitted_us = patient->admitted_us };
+    memcpy(out->id, patient->id, sizeof out->id);
+    const char *text = patient->details;
+    if (!text)
+        memcpy(out->name, patient->id, sizeof patient->id);
+    for (int i = 0; text && i < DETAIL_COUNT; i++, text += strlen(text) + 1)
+        (void)str_copy((char *)out + details[i].at, details[i].size, text);
+}
+
 typedef const char *name_of(const struct registry *registry, uint32_t number);
 
 static const char *patient_name_of(const struct registry *registry, uint32_t number)
 {
-    return registry->patients[number]->row.id;
+    return registry->patients[number]->id;
 }
 
 static const char *source_name_of(const struct registry *registry, uint32_t number)
@@ -83,7 +128,8 @@ static bool load_patients(struct registry *registry, struct store *store, struct
         if (!rows[i].number || rows[i].number > PATIENT_COUNT_MAX)
             return err_set(err, ERR_IO, "patient %s has the impossible number %u", rows[i].id, rows[i].number);
         struct patient *patient = registry->patients[rows[i].number] = mem_new(1, sizeof *patient);
-        *patient = (struct patient){ rows[i], true };
+        keep_row(patient, &rows[i]);
+        patient->saved = true;
         if (rows[i].number > registry->patient_count)
             registry->patient_count = rows[i].number;
     }
@@ -114,8 +160,9 @@ static void fill_holes(struct registry *registry)
     for (uint32_t number = 1; number <= registry->patient_count; number++)
         if (!registry->patients[number]) {
             registry->patients[number] = mem_new(1, sizeof(struct patient));
-            registry->patients[number]->row = (struct patient_row){ .number = number, .age = -1, .discharged = true };
-            (void)snprintf(registry->patients[number]->row.id, PATIENT_ID_SIZE, "lost-%u", number);
+            registry->patients[number]->age = -1;
+            registry->patients[number]->discharged = true;
+            (void)snprintf(registry->patients[number]->id, PATIENT_ID_SIZE, "lost-%u", number);
         }
     for (uint32_t number = 1; number <= registry->source_count; number++)
         if (!registry->sources[number])
@@ -147,8 +194,11 @@ void registry_free(struct registry *registry)
 {
     if (!registry)
         return;
-    for (uint32_t i = 1; i <= registry->patient_count; i++)
+    for (uint32_t i = 1; i <= registry->patient_count; i++) {
+        if (registry->patients[i])
+            mem_free(registry->patients[i]->details);
         mem_free(registry->patients[i]);
+    }
     for (uint32_t i = 1; i <= registry->source_count; i++)
         mem_free(registry->sources[i]);
     mem_free(registry->patients);
@@ -184,9 +234,9 @@ static uint32_t add_patient(struct registry *registry, const char *id, int64_t n
 {
     struct patient *patient = mem_new(1, sizeof *patient);
     uint32_t number = registry->patient_count + 1;
-    patient->row = (struct patient_row){ .number = number, .age = -1, .admitted_us = now_us };
-    (void)str_copy(patient->row.id, sizeof patient->row.id, id);
-    (void)str_copy(patient->row.name, sizeof patient->row.name, id); /* until somebody says more */
+    patient->age = -1;
+    patient->admitted_us = now_us;
+    (void)str_copy(patient->id, sizeof patient->id, id);
     registry->patients[number] = patient;
     *index_slot(registry, &registry->patient_index, patient_name_of, id) = number;
     registry->patient_count = number;
@@ -226,7 +276,7 @@ void registry_saved(struct registry *registry, uint32_t number)
 
 const char *registry_id(const struct registry *registry, uint32_t number)
 {
-    return registry->patients[number]->row.id;
+    return registry->patients[number]->id;
 }
 
 bool registry_row(const struct registry *registry, uint32_t number, struct patient_row *out)
@@ -234,7 +284,7 @@ bool registry_row(const struct registry *registry, uint32_t number, struct patie
     (void)pthread_rwlock_rdlock(lock_of(registry));
     bool found = number && number <= registry->patient_count;
     if (found)
-        *out = registry->patients[number]->row;
+        give_row(registry->patients[number], number, out);
     (void)pthread_rwlock_unlock(lock_of(registry));
     return found;
 }
@@ -242,9 +292,9 @@ bool registry_row(const struct registry *registry, uint32_t number, struct patie
 void registry_update(struct registry *registry, const struct patient_row *row)
 {
     (void)pthread_rwlock_wrlock(&registry->lock);
-    struct patient_row *old = &registry->patients[row->number]->row;
-    CHECK(strcmp(old->id, row->id) == 0);
-    *old = *row;
+    struct patient *patient = registry->patients[row->number];
+    CHECK(strcmp(patient->id, row->id) == 0);
+    keep_row(patient, row);
     (void)pthread_rwlock_unlock(&registry->lock);
 }
 

@@ -6,7 +6,7 @@
  *           *out_unsaved stays true until registry_saved() was told that such a unit is on disk, so a
  *           failed commit cannot leave a number without its row.
  * Threads:  any; ids are stable once given, rows are copied out under a lock.
- * Bounds:   PATIENT_COUNT_MAX, SOURCE_COUNT_MAX; about 400 bytes per patient. */
+ * Bounds:   PATIENT_COUNT_MAX, SOURCE_COUNT_MAX; about 100 bytes per patient and what people wrote. */
 #ifndef STORE_REGISTRY_H
 #define STORE_REGISTRY_H
 
