@@ -248,8 +248,7 @@ static bool read_early_stopping(const struct json *from, enum t5_early_stopping 
     return true;
 }
 
-/* max_new_tokens goes before max_length, as in transformers, and so does its default of 20 new ones; the
- * start token is one more (GenerationMixin._prepare_generated_length). */
+/* max_new_tokens goes before max_length, as in transformers; the start token is one more. */
 static bool read_lengths(const struct json *from, struct t5_params *out, struct err *err)
 {
     int new_max = 0;
@@ -259,21 +258,29 @@ static bool read_lengths(const struct json *from, struct t5_params *out, struct 
         return false;
     if (new_max > 0)
         out->max_length = new_max + 1;
-    else if (out->max_length == 20)
-        out->max_length = 21;
     if (out->max_length > T5_TOKENS_MAX)
         out->max_length = T5_TOKENS_MAX;
     return true;
 }
 
-static bool generation_from(const struct json *from, struct t5_config *config, struct t5_params *out, struct err *err)
+bool generation_from_json(const struct json *from, struct t5_config *config, struct t5_params *out, struct err *err)
 {
     return refuse_others(from, err) && read_ids(from, config, err) && read_lengths(from, out, err) &&
            get_int(from, "num_beams", JSON_NULLABLE, 1, T5_BEAM_COUNT_MAX, &out->num_beams, err) &&
            get_int(from, "no_repeat_ngram_size", JSON_NULLABLE, 0, INT_MAX, &out->no_repeat_ngram_size, err) &&
-           json_get_double(from, "length_penalty", JSON_NULLABLE, -100, 100, &out->length_penalty, err) &&
+           json_get_double(from, "length_penalty", JSON_NULLABLE, -10, 10, &out->length_penalty, err) &&
            get_float(from, "repetition_penalty", 1e-3, 1e3, &out->repetition_penalty, err) &&
            read_early_stopping(from, &out->early_stopping, err) && t5_params_check(out, err);
+}
+
+/* In a folder the default of 20 means 20 new tokens (GenerationMixin._prepare_generated_length). */
+static bool generation_from_folder(const struct json *from, struct t5_config *config, struct t5_params *out, struct err *err)
+{
+    if (!generation_from_json(from, config, out, err))
+        return false;
+    if (out->max_length == 20 && (!json_has(from, "max_new_tokens") || json_has_null(from, "max_new_tokens")))
+        out->max_length = 21;
+    return true;
 }
 
 bool generation_parse(const char *text, size_t length, struct t5_config *config, struct t5_params *out, struct err *err)
@@ -281,7 +288,7 @@ bool generation_parse(const char *text, size_t length, struct t5_config *config,
     struct json *root;
     if (!json_parse_object(text, length, T5_JSON_SIZE_MAX, &root, err))
         return false;
-    bool ok = generation_from(root, config, out, err);
+    bool ok = generation_from_folder(root, config, out, err);
     json_free(root);
     return ok;
 }
@@ -296,7 +303,7 @@ bool generation_read(const char *dir, struct t5_config *config, struct t5_params
         if (err->kind != ERR_NOT_FOUND || !read_json_file(dir, name, &root, err))
             return false;
     }
-    bool ok = generation_from(root, config, out, err) || err_context(err, "%s/%s", dir, name);
+    bool ok = generation_from_folder(root, config, out, err) || err_context(err, "%s/%s", dir, name);
     json_free(root);
     return ok;
 }

@@ -17,8 +17,8 @@ bool t5_params_check(const struct t5_params *p, struct err *err)
         if (rows[i].value < rows[i].min || rows[i].value > rows[i].max)
             return err_set(err, ERR_INPUT, "%s: must be between %d and %d, found %d", rows[i].name, rows[i].min,
                            rows[i].max, rows[i].value);
-    if (!(p->length_penalty >= -100 && p->length_penalty <= 100))
-        return err_set(err, ERR_INPUT, "length_penalty: must be between -100 and 100, found %g", p->length_penalty);
+    if (!(p->length_penalty >= -10 && p->length_penalty <= 10))
+        return err_set(err, ERR_INPUT, "length_penalty: must be between -10 and 10, found %g", p->length_penalty);
     if (!(p->repetition_penalty >= 1e-3f && p->repetition_penalty <= 1e3f))
         return err_set(err, ERR_INPUT, "repetition_penalty: must be between 0.001 and 1000, found %g",
                        (double)p->repetition_penalty);
