@@ -32,6 +32,9 @@ enum {
     STORE_QUEUE_COST_MAX      = 1 << 19, /* rows and readings that wait: about 20 MB, 8 s at 60,000/s */
     JOURNAL_RECORDS_MAX       = 1 << 24, /* kept for a recovery when no snapshot comes: 700 MB */
 
+    RECORDING_READINGS_MAX = 1 << 24,   /* of one replay, in memory: 740 MB; the largest set has 120,000 */
+    RECORDING_FILES_MAX = 50000,        /* the whole of Challenge 2019 is 40,336 files */
+
     CONFIG_FILE_SIZE_MAX = 64 << 10,    /* the example with every key and comment has 5 KB */
 
     USER_COUNT_MAX       = 10000,       /* kept in memory, 500 bytes each; a hospital has a few thousand */
