@@ -265,7 +265,7 @@ static void find_origins(struct recording *recording)
 {
     for (uint32_t i = 0; i < recording->patient_count; i++)
         recording->patients[i].origin_us = recording->format->absolute ? INT64_MAX : 0;
-    for (uint32_t i = 0; i < recording->reading_count; i++) {
+    for (uint32_t i = 0; recording->format->absolute && i < recording->reading_count; i++) {
         int64_t *origin_us = &recording->patients[recording->readings[i].patient - 1].origin_us;
         if (recording->readings[i].time_us < *origin_us)
             *origin_us = recording->readings[i].time_us;
