@@ -7,7 +7,11 @@ build=${BUILD:-build}
 meson test -C "$build" --print-errorlogs --no-suite slow
 (cd frontend && ../tools/with-node.sh sh -c "npm run lint --silent && npm test --silent")
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/wardscribe-test-venv
-[ -x "$venv/bin/pytest" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install -q pytest httpx websockets; }
+cmp -s tests/requirements.txt "$venv/installed.txt" || {
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q -r tests/requirements.txt
+    cp tests/requirements.txt "$venv/installed.txt"
+}
 mark="not slow"
 [ "$kind" = all ] && mark="slow or not slow"
 "$venv/bin/pytest" -q tests -m "$mark"

@@ -57,8 +57,17 @@ enum {
     T5_SPIECE_SIZE_MAX   = 16 << 20,          /* umT5's, the largest T5 vocabulary, has 4.5 MB */
     T5_TEXT_SIZE_MAX     = 1 << 20,           /* a text to encode, far beyond T5_TOKENS_MAX pieces */
 
+    /* A Hub of models */
+    HUB_JSON_SIZE_MAX       = 4 << 20,   /* T5-XXL's index has 60 KB; a listing 100 bytes per file */
+    HUB_FILE_COUNT_MAX      = 10000,     /* files in a repository; hubs advise against 100,000 */
+    HUB_SHARD_COUNT_MAX     = 512,       /* T5-XXL has 5 to 10 */
+    HUB_SMALL_FILE_SIZE_MAX = 64 << 20,  /* config, vocabulary (mT5's has 4 MB), README */
+
     PASSWORD_SIZE_MIN = 12,             /* OWASP ASVS 5.0, 6.2.1 asks for at least 8, recommends 15 */
     PASSWORD_SIZE_MAX = 128,
 };
+
+/* One file of weights: T5-XXL in fp32, unsharded, has 44 GB.  The disk is asked before a byte comes. */
+#define HUB_WEIGHTS_SIZE_MAX (INT64_C(64) << 30)
 
 #endif

@@ -1,6 +1,8 @@
 /* model.c - `wardscribe model`: what can be done with a T5 folder. */
 #include "commands/model.h"
+#include "base/str.h"
 #include "commands/commands.h"
+#include "learn/hub.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +13,7 @@ static const struct subcommand {
     const char *help;
 } subcommands[] = {
     { "info", model_info, "Say what a model folder holds" },
+    { "pull", model_pull, "Fetch a model from a Hugging Face Hub" },
 };
 enum { SUBCOMMAND_COUNT = sizeof subcommands / sizeof *subcommands };
 
@@ -28,6 +31,34 @@ int model_fail(const char *name, const struct err *err)
 {
     (void)fprintf(stderr, "wardscribe model %s: %s\n", name, err->text);
     return err_exit_status(err->kind);
+}
+
+void model_show_progress(void *context, const char *file, int64_t done, int64_t total)
+{
+    enum { KB = 1000 };
+    struct model_progress *progress = context;
+    if (strcmp(progress->file, file) != 0) {
+        (void)str_copy(progress->file, sizeof progress->file, file);
+        progress_start(&progress->bar, progress->file, "kB", (total + KB - 1) / KB);
+        progress_resume(&progress->bar, done == total ? 0 : done / KB);
+        if (progress->quiet)
+            progress_quiet(&progress->bar);
+    }
+    if (done < total)
+        progress_update(&progress->bar, done / KB, NULL);
+    else
+        progress_end(&progress->bar, (total + KB - 1) / KB, NULL);
+}
+
+bool model_hub_options(const char *endpoint, const char *cache, struct hub_options *out, struct err *err)
+{
+    if (!hub_options_env(out, err))
+        return false;
+    if (endpoint && !str_copy(out->endpoint, sizeof out->endpoint, endpoint))
+        return err_set(err, ERR_USAGE, "--endpoint: more than %zu bytes", sizeof out->endpoint - 1);
+    if (cache && !str_copy(out->cache, sizeof out->cache, cache))
+        return err_set(err, ERR_USAGE, "--cache: more than %zu bytes", sizeof out->cache - 1);
+    return true;
 }
 
 int command_model(int argc, char **argv)

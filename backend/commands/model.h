@@ -5,10 +5,23 @@
 #define COMMANDS_MODEL_H
 
 #include "base/err.h"
+#include "base/progress.h"
+
+struct hub_options;
 
 int model_info(int argc, char **argv);
+int model_pull(int argc, char **argv);
 
 /* Prints "wardscribe model NAME: text" and returns the exit status. */
 int model_fail(const char *name, const struct err *err);
+/* A bar per file; the context of a hub_progress. */
+struct model_progress {
+    bool quiet;
+    struct progress bar;
+    char file[64];
+};
+void model_show_progress(void *context, const char *file, int64_t done, int64_t total);
+/* The environment's, then what is not NULL here. */
+bool model_hub_options(const char *endpoint, const char *cache, struct hub_options *out, struct err *err) MUST_CHECK;
 
 #endif
