@@ -443,6 +443,10 @@ static void add_range(struct draft *draft, enum vital vital, bool in_brackets)
 {
     struct slots slots = vital_slots(draft, vital);
     bool range = differs(draft->facts, vital);
+    if (vital == VITAL_SYSTOLIC && draft->facts->vital[VITAL_DIASTOLIC].trend != TREND_STABLE) {
+        slots.text['v'] = slots.text['w']; /* the pair was not stable */
+        slots.text['b'] = slots.text['h'];
+    }
     add(draft, range ? (in_brackets ? "$w ($L-$h)" : "$w $L-$h") : (in_brackets ? "$v ($b)" : "$v $b"), &slots);
     cite_extremes(draft, vital);
 }

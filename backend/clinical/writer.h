@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "clinical/facts.h"
 
-enum { SENTENCES_MAX = 24, EVIDENCE_MAX = 16 };
+enum { SENTENCES_MAX = 40, EVIDENCE_MAX = 16 };
 
 struct evidence {
     bool is_alert;
