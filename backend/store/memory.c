@@ -184,22 +184,24 @@ static int64_t next_hour(const struct memory_engine *e, int64_t hour, int64_t ta
     return next;
 }
 
-static bool roll(struct memory_engine *e)
+static bool roll(struct memory_engine *e, bool *out_more, struct err *err)
 {
+    *out_more = false;
     int64_t target = (clock_now_us(e->options.clock) - ROLL_GRACE_US) / US_PER_HOUR;
     if (e->roll_hour >= target)
-        return false;
+        return true;
     if (e->roll_patient == 0)
         e->roll_hour = next_hour(e, e->roll_hour, target);
     if (e->roll_hour >= target)
-        return false;
+        return true;
     for (int i = 0; i < MEMORY_SLICE_PATIENTS && e->roll_patient < e->series_count; i++, e->roll_patient++)
-        series_memory_roll(e, e->roll_patient, e->roll_hour);
+        if (!series_memory_roll(e, e->roll_patient, e->roll_hour, err))
+            return false;
     if (e->roll_patient >= e->series_count) {
         e->roll_hour++;
         e->roll_patient = 0;
     }
-    return true;
+    return *out_more = true;
 }
 
 static void drop(struct memory_engine *e)
@@ -230,7 +232,8 @@ static bool maintain(void *impl, enum maintain how, bool *out_more, struct err *
     struct memory_engine *e = impl;
     (void)pthread_rwlock_wrlock(&e->lock);
     bool ok = fold(e, how, err);
-    *out_more = ok && roll(e);
+    *out_more = false;
+    ok = ok && roll(e, out_more, err);
     if (ok && !*out_more) {
         drop(e);
         trim_journal(e);

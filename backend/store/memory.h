@@ -66,7 +66,7 @@ struct memory_engine {
 bool series_memory_reserve(struct memory_engine *engine, const struct journal_batch *batch, struct err *err) MUST_CHECK;
 void series_memory_put(struct memory_engine *engine, const struct reading *reading);
 void series_memory_forget_reserved(struct memory_engine *engine);
-void series_memory_roll(struct memory_engine *engine, uint32_t patient, int64_t hour);
+bool series_memory_roll(struct memory_engine *engine, uint32_t patient, int64_t hour, struct err *err) MUST_CHECK;
 void series_memory_drop(struct memory_engine *engine, int64_t floor_minute);
 bool series_memory_history(void *engine, struct arena *, uint32_t patient, int64_t from_us, int64_t to_us,
                            size_t points_max, struct history *, struct err *);

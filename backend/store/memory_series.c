@@ -158,20 +158,21 @@ static void sum_hour(struct memory_series *s, int64_t hour)
         bucket_put(&s->hours, hour, &sum);
 }
 
-void series_memory_roll(struct memory_engine *e, uint32_t patient, int64_t hour)
+bool series_memory_roll(struct memory_engine *e, uint32_t patient, int64_t hour, struct err *err)
 {
     struct memory_series *s = series_of(e, patient);
     if (!s || first_from(s, hour * US_PER_HOUR) == first_from(s, (hour + 1) * US_PER_HOUR))
-        return;
+        return true;
     void *minutes = s->minutes.buckets, *hours = s->hours.buckets;
     bool room = grow(&minutes, &s->minutes.room, s->minutes.count + MINUTES_PER_HOUR, sizeof *s->minutes.buckets) &&
                 grow(&hours, &s->hours.room, s->hours.count + 1, sizeof *s->hours.buckets);
     s->minutes.buckets = minutes, s->hours.buckets = hours;
     if (!room)
-        return; /* the readings stay readable; a later reading of the hour sums it up */
+        return err_set(err, ERR_UNAVAILABLE, "the memory store has no memory");
     for (int64_t minute = hour * MINUTES_PER_HOUR; minute < (hour + 1) * MINUTES_PER_HOUR; minute++)
         sum_minute(s, minute);
     sum_hour(s, hour);
+    return true;
 }
 
 void series_memory_put(struct memory_engine *e, const struct reading *reading)

@@ -174,7 +174,7 @@ static bool commit(void *impl, struct store_write *first, struct err *err)
     struct audit_head audit = engine->audit;
     if (!engine->writer && !recover(engine, err))
         return err_set(err, ERR_UNAVAILABLE, "the database is not open: %s", err->text);
-    if (!db_begin(engine->writer, err))
+    if (!journal_reserve_tail(engine, first, err) || !db_begin(engine->writer, err))
         return false;
     if (!write_all(engine, first, &position, &audit, err)) {
         db_rollback(engine->writer);
@@ -191,12 +191,13 @@ static bool commit(void *impl, struct store_write *first, struct err *err)
 static bool maintain(void *impl, enum maintain how, bool *out_more, struct err *err)
 {
     struct sqlite_engine *engine = impl;
+    int pages = engine->options.checkpoint_pages;
     *out_more = false;
     if (!engine->writer)
         return true; /* the next commit opens it */
     return fold_slice(engine, how == MAINTAIN_NOW, out_more, err) && (*out_more || roll_slice(engine, out_more, err)) &&
            (*out_more || drop_slice(engine, out_more, err)) && (*out_more || journal_trim(engine, out_more, err)) &&
-           db_checkpoint(engine->writer, CHECKPOINT_PAGES, err);
+           db_checkpoint(engine->writer, pages ? pages : CHECKPOINT_PAGES, err);
 }
 
 static bool backup(void *impl, const char *path, struct err *err)

@@ -13,7 +13,8 @@
  *       it was: a record is in `raw` if seq < fold_from, or seq < fold_to and patient < fold_patient.
  * Roll: when an hour is over it is summed up into `hour` and `day`, again patient by patient:
  *       rolled if hour < roll_hour, or hour == roll_hour and patient < roll_patient.  Readings that
- *       come later correct `raw`, `hour` and `day` in one transaction.
+ *       come later correct `raw`, `hour` and `day` in one transaction: charts of rolled hours show
+ *       them from the next fold on (a minute at most), charts of single readings at once.
  * Late and twice: identity decides in `raw`.  Where `raw` was dropped and `hour` still counts
  *       that minute, a late reading cannot be told from a repetition: it is not counted again. */
 #ifndef STORE_SQLITE_H
@@ -131,6 +132,8 @@ bool audit_verify(void *engine, int64_t *out_count, struct err *err);
 
 /* sqlite_journal.c */
 bool journal_write(struct db *db, const struct store_write *first, struct err *err) MUST_CHECK;
+/* Before the commit: what is on disk then fits into the tail. */
+bool journal_reserve_tail(struct sqlite_engine *engine, const struct store_write *first, struct err *err) MUST_CHECK;
 void journal_to_tail(struct sqlite_engine *engine, const struct store_write *first);
 bool journal_load_tail(struct sqlite_engine *engine, struct err *err) MUST_CHECK;
 bool journal_read(void *engine, int64_t from_seq, journal_visitor *visit, void *context, struct err *err);

@@ -177,12 +177,14 @@ static bool fold_minute(struct sqlite_engine *engine, struct hour_fold *fold, in
     return raw_save(engine, minute, fold->patient, readings, count, err);
 }
 
+/* NULL: no memory. */
 static uint32_t *last_hour_of(struct sqlite_engine *engine, uint32_t patient)
 {
     if (patient >= engine->last_hour_count) {
         uint32_t count = patient + patient / 2 + 64;
         uint32_t *more = mem_try_resize(engine->last_hour, count, sizeof *more);
-        CHECK(more != NULL); /* at most 1.5 * 4 * PATIENT_COUNT_MAX bytes */
+        if (!more)
+            return NULL;
         for (uint32_t i = engine->last_hour_count; i < count; i++)
             more[i] = engine->last_hour_unknown;
         engine->last_hour = more;
@@ -195,6 +197,8 @@ static bool fold_hour(struct sqlite_engine *engine, struct hour_fold *fold, cons
                       size_t count, size_t *rows, struct err *err)
 {
     uint32_t *last_hour = last_hour_of(engine, fold->patient);
+    if (!last_hour)
+        return err_set(err, ERR_UNAVAILABLE, "no memory to fold");
     fold->minute_count = 0;
     fold->rolled = is_rolled(&engine->position, fold->patient, fold->hour);
     if (*last_hour < fold->hour)
@@ -336,6 +340,41 @@ static bool next_raw_hour(struct sqlite_engine *engine, int64_t hour, int64_t *o
     return true;
 }
 
+/* The first patient from `patient` on with raw rows in the hour; INT64_MAX: none. */
+static bool next_raw_patient(struct sqlite_engine *engine, int64_t hour, int64_t patient, int64_t *out, struct err *err)
+{
+    *out = INT64_MAX;
+    for (int64_t minute = hour * MINUTES_PER_HOUR; minute < (hour + 1) * MINUTES_PER_HOUR; minute++) {
+        bool row;
+        struct db_query *q = db_query(engine->writer, "SELECT key FROM raw WHERE key >= ? AND key < ? ORDER BY key LIMIT 1");
+        db_bind_int(q, raw_key(minute, (uint32_t)patient));
+        db_bind_int(q, raw_key(minute + 1, 0));
+        if (!db_step(q, &row, err))
+            return false;
+        int64_t found = row ? db_int(q) & ((INT64_C(1) << PATIENT_BITS) - 1) : INT64_MAX;
+        *out = found < *out ? found : *out;
+        if (row)
+            db_reset(q);
+    }
+    return true;
+}
+
+/* Skips patients without readings in the hour; *patient INT64_MAX: the hour is done. */
+static bool skip_idle_patients(struct sqlite_engine *engine, int64_t hour, int64_t *patient, size_t *lookups, struct err *err)
+{
+    while (*patient < engine->last_hour_count && engine->last_hour[*patient] < hour)
+        ++*patient;
+    if (*patient < engine->last_hour_count)
+        return true;
+    if (hour > engine->last_hour_unknown) {
+        *patient = INT64_MAX;
+        return true;
+    }
+    /* Nothing of them was folded since the start: the table knows who they are. */
+    *lookups += MINUTES_PER_HOUR;
+    return next_raw_patient(engine, hour, *patient, patient, err);
+}
+
 static bool roll_some(struct sqlite_engine *engine, struct position *p, int64_t target, struct err *err)
 {
     int64_t hour;
@@ -347,14 +386,13 @@ static bool roll_some(struct sqlite_engine *engine, struct position *p, int64_t 
         return true;
     }
     for (size_t lookups = 0; lookups < ROLL_SLICE_LOOKUPS; p->roll_patient++) {
-        if (p->roll_patient >= engine->last_hour_count &&
-            (hour > engine->last_hour_unknown || p->roll_patient > PATIENT_COUNT_MAX)) {
+        if (!skip_idle_patients(engine, hour, &p->roll_patient, &lookups, err))
+            return false;
+        if (p->roll_patient == INT64_MAX) {
             p->roll_hour++;
             p->roll_patient = 0;
             return true;
         }
-        if (*last_hour_of(engine, (uint32_t)p->roll_patient) < hour)
-            continue;
         lookups += MINUTES_PER_HOUR;
         if (!roll_patient(engine, (uint32_t)p->roll_patient, hour, err))
             return err_context(err, "roll up");

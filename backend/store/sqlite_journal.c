@@ -72,6 +72,19 @@ bool journal_write(struct db *db, const struct store_write *first, struct err *e
     return flush(&packer, err);
 }
 
+bool journal_reserve_tail(struct sqlite_engine *engine, const struct store_write *first, struct err *err)
+{
+    bool ok = true;
+    tail_lock_write(engine->tail);
+    for (const struct store_write *w = first; ok && w; w = w->next)
+        for (size_t i = 0; ok && i < w->journal_count; i++) {
+            const struct journal_batch *b = &w->journal[i];
+            ok = b->kind != JOURNAL_READINGS || tail_reserve(engine->tail, b->seq, b->readings, b->count);
+        }
+    tail_unlock(engine->tail);
+    return ok || err_set(err, ERR_UNAVAILABLE, "no memory for the newest readings");
+}
+
 void journal_to_tail(struct sqlite_engine *engine, const struct store_write *first)
 {
     tail_lock_write(engine->tail);
@@ -171,9 +184,11 @@ bool journal_read(void *impl, int64_t from_seq, journal_visitor *visit, void *co
 static bool add_to_tail(void *context, const struct journal_batch *batch, struct err *err)
 {
     struct sqlite_engine *engine = context;
-    (void)err;
-    if (batch->kind == JOURNAL_READINGS)
-        tail_append(engine->tail, batch->seq, batch->readings, batch->count);
+    if (batch->kind != JOURNAL_READINGS)
+        return true;
+    if (!tail_reserve(engine->tail, batch->seq, batch->readings, batch->count))
+        return err_set(err, ERR_UNAVAILABLE, "no memory for the newest readings");
+    tail_append(engine->tail, batch->seq, batch->readings, batch->count);
     return true;
 }
 

@@ -33,6 +33,7 @@ struct store_options {
     const struct clock *clock;
     bool threaded;
     int raw_retention_h;     /* readings older than this are dropped; buckets stay (default 168) */
+    int checkpoint_pages;    /* sqlite: pages of log before they are copied; 0: CHECKPOINT_PAGES */
 };
 
 bool store_open(const struct store_options *options, struct store **out, struct err *err) MUST_CHECK;

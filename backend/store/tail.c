@@ -61,29 +61,58 @@ void tail_unlock(struct tail *tail)
     CHECK(pthread_rwlock_unlock(&tail->lock) == 0);
 }
 
-static void *grown(void *old, size_t count, size_t size)
+static bool grow_blocks(struct tail *tail, size_t count)
 {
-    void *bigger = mem_try_resize(old, count, size);
-    CHECK(bigger != NULL); /* bounded: PATIENT_COUNT_MAX entries, or the tail's blocks */
-    return bigger;
+    if (count <= tail->block_capacity)
+        return true;
+    struct block **more = mem_try_resize(tail->blocks, count + tail->block_capacity, sizeof(struct block *));
+    if (!more)
+        return false;
+    tail->blocks = more;
+    tail->block_capacity += count;
+    return true;
 }
 
-static struct block *block_for(struct tail *tail, int64_t seq)
+static bool reserve_block(struct tail *tail, int64_t seq)
 {
     int64_t number = seq / BLOCK_READINGS;
     if (!tail->block_count)
         tail->first_block = number;
     CHECK(number >= tail->first_block);
     size_t at = (size_t)(number - tail->first_block);
-    if (at >= tail->block_capacity) {
-        tail->block_capacity = at + 1 + tail->block_capacity;
-        tail->blocks = grown(tail->blocks, tail->block_capacity, sizeof(struct block *));
-    }
+    if (!grow_blocks(tail, at + 1))
+        return false;
     while (tail->block_count <= at)
         tail->blocks[tail->block_count++] = NULL;
     if (!tail->blocks[at])
-        tail->blocks[at] = mem_new(1, sizeof(struct block));
-    return tail->blocks[at];
+        tail->blocks[at] = mem_try_new(1, sizeof(struct block));
+    return tail->blocks[at] != NULL;
+}
+
+static bool reserve_patient(struct tail *tail, uint32_t patient)
+{
+    if (patient < tail->last_count)
+        return true;
+    uint32_t count = patient + patient / 2 + 64;
+    int64_t *more = mem_try_resize(tail->last, count, sizeof *more);
+    if (!more)
+        return false;
+    for (uint32_t i = tail->last_count; i < count; i++)
+        more[i] = -1;
+    tail->last = more;
+    tail->last_count = count;
+    return true;
+}
+
+bool tail_reserve(struct tail *tail, int64_t seq, const struct reading *readings, size_t count)
+{
+    for (int64_t at = seq; at < seq + (int64_t)count; at += BLOCK_READINGS - at % BLOCK_READINGS)
+        if (!reserve_block(tail, at))
+            return false;
+    for (size_t i = 0; i < count; i++)
+        if (!reserve_patient(tail, readings[i].patient))
+            return false;
+    return true;
 }
 
 static struct block *block_of(const struct tail *tail, int64_t seq)
@@ -91,23 +120,11 @@ static struct block *block_of(const struct tail *tail, int64_t seq)
     return tail->blocks[(size_t)(seq / BLOCK_READINGS - tail->first_block)];
 }
 
-static int64_t *last_of(struct tail *tail, uint32_t patient)
-{
-    if (patient >= tail->last_count) {
-        uint32_t count = patient + patient / 2 + 64;
-        tail->last = grown(tail->last, count, sizeof *tail->last);
-        for (uint32_t i = tail->last_count; i < count; i++)
-            tail->last[i] = -1;
-        tail->last_count = count;
-    }
-    return &tail->last[patient];
-}
-
 void tail_append(struct tail *tail, int64_t seq, const struct reading *readings, size_t count)
 {
     for (size_t i = 0; i < count; i++, seq++) {
-        struct block *block = block_for(tail, seq);
-        int64_t *last = last_of(tail, readings[i].patient);
+        struct block *block = block_of(tail, seq);
+        int64_t *last = &tail->last[readings[i].patient];
         size_t at = (size_t)(seq % BLOCK_READINGS);
         int64_t distance = *last >= tail->from_seq ? seq - *last : 0;
         block->back[at] = distance > UINT32_MAX ? 0 : (uint32_t)distance;

@@ -22,7 +22,9 @@ void tail_lock_read(struct tail *tail);
 void tail_lock_write(struct tail *tail);
 void tail_unlock(struct tail *tail);
 
-/* Sequence numbers only grow. */
+/* Takes the memory that appending these needs; false: there is none, and nothing has changed. */
+bool tail_reserve(struct tail *tail, int64_t seq, const struct reading *readings, size_t count);
+/* Sequence numbers only grow.  The memory was reserved. */
 void tail_append(struct tail *tail, int64_t seq, const struct reading *readings, size_t count);
 void tail_clear(struct tail *tail);              /* as new */
 void tail_drop_before(struct tail *tail, int64_t seq);
