@@ -109,8 +109,11 @@ struct t5_kernels {
     void (*pack_int8)(const float *x, int n, uint32_t *out, float *out_scale);
     /* out[i] = weight[i] * x[i] / sqrt(mean(x^2) + epsilon) */
     void (*norm)(const float *x, const float *weight, int n, float epsilon, float *out);
-    void (*gelu_gate)(const float *x, const float *gate, int n, float *out);  /* gelu_new(x) * gate */
-    void (*relu)(const float *x, int n, float *out);
+    /* f(x) * gate, or f(x) where gate is NULL; in place is fine */
+    void (*gelu_gate)(const float *x, const float *gate, int n, float *out);  /* gelu_new */
+    void (*relu_gate)(const float *x, const float *gate, int n, float *out);
+    /* out[c * out_stride + r] = x[r * stride + c], as fp32 or bf16: keys, for t5_attention */
+    void (*turn)(const float *x, size_t stride, int rows, int columns, void *out, size_t out_stride, bool half);
     void (*attention)(const struct t5_attention *attention);
     void (*history)(const struct t5_history *history);
     /* Of n logits: the largest, and the sum of exp(x - largest). */

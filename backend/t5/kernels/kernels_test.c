@@ -172,8 +172,12 @@ static void test_rows(void **state)
             assert_close(b, a, (size_t)n, 1e-6f, "norm", tables[t]->name);
             tables[0]->gelu_gate(x, w, n, a), tables[t]->gelu_gate(x, w, n, b);
             assert_close(b, a, (size_t)n, 1e-6f, "gelu_gate", tables[t]->name);
-            tables[0]->relu(x, n, a), tables[t]->relu(x, n, b);
-            assert_memory_equal(a, b, (size_t)n * sizeof *a);
+            tables[0]->gelu_gate(x, NULL, n, a), tables[t]->gelu_gate(x, NULL, n, b);
+            assert_close(b, a, (size_t)n, 1e-6f, "gelu", tables[t]->name);
+            tables[0]->relu_gate(x, w, n, a), tables[t]->relu_gate(x, w, n, b);
+            assert_close(b, a, (size_t)n, 0, "relu_gate", tables[t]->name);
+            tables[0]->relu_gate(x, NULL, n, a), tables[t]->relu_gate(x, NULL, n, b);
+            assert_close(b, a, (size_t)n, 0, "relu", tables[t]->name);
             float max[2], sum[2];
             tables[0]->log_sum(x, n, &max[0], &sum[0]), tables[t]->log_sum(x, n, &max[1], &sum[1]);
             assert_true(max[0] == max[1] && fabsf(sum[0] - sum[1]) <= 2e-6f * sum[0]);
@@ -201,6 +205,23 @@ static void test_packed_rows(void **state)
             tables[0]->pack_bf16(x, n, a), tables[t]->pack_bf16(x, n, b);
             assert_memory_equal(a, b, (size_t)(n + 1) / 2 * 4);
         }
+        mem_free(x), mem_free(a), mem_free(b);
+    }
+}
+
+static void test_turn(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        int rows = random_int(1, 60), columns = random_int(1, 60);
+        bool half = round % 2;
+        float *x = random_floats((size_t)rows * 64), *a = mem_new(64 * 60, sizeof *a), *b = mem_new(64 * 60, sizeof *b);
+        for (int t = 1; t < table_count; t++) {
+            tables[0]->turn(x, 64, rows, columns, a, 64, half), tables[t]->turn(x, 64, rows, columns, b, 64, half);
+            assert_memory_equal(a, b, 64 * 60 * sizeof *a);
+        }
+        if (!half)
+            assert_true(a[(columns - 1) * 64 + rows - 1] == x[(rows - 1) * 64 + columns - 1]);
         mem_free(x), mem_free(a), mem_free(b);
     }
 }
@@ -304,7 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice), cmocka_unit_test(test_product_fp32), cmocka_unit_test(test_product_bf16),
         cmocka_unit_test(test_product_int8), cmocka_unit_test(test_products_are_near_the_true_one),
-        cmocka_unit_test(test_rows), cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_turn), cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_attention),
         cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

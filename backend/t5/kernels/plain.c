@@ -102,14 +102,26 @@ static void gelu_gate(const float *x, const float *gate, int n, float *out)
 {
     for (int i = 0; i < n; i++) {
         float u = 0.7978845608028654f * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
-        out[i] = 0.5f * x[i] * (1.0f + tanhf(u)) * gate[i];
+        out[i] = 0.5f * x[i] * (1.0f + tanhf(u)) * (gate ? gate[i] : 1.0f);
     }
 }
 
-static void relu(const float *x, int n, float *out)
+static void relu_gate(const float *x, const float *gate, int n, float *out)
 {
     for (int i = 0; i < n; i++)
-        out[i] = x[i] > 0 ? x[i] : 0;
+        out[i] = (x[i] > 0 ? x[i] : 0) * (gate ? gate[i] : 1.0f);
+}
+
+static void turn(const float *x, size_t stride, int rows, int columns, void *out, size_t out_stride, bool half)
+{
+    for (int c = 0; c < columns; c++)
+        for (int r = 0; r < rows; r++) {
+            float value = x[(size_t)r * stride + (size_t)c];
+            if (half)
+                ((uint16_t *)out)[(size_t)c * out_stride + (size_t)r] = f32_to_bf16(value);
+            else
+                ((float *)out)[(size_t)c * out_stride + (size_t)r] = value;
+        }
 }
 
 static float item_at(const void *items, size_t i, bool half)
@@ -198,7 +210,8 @@ const struct t5_kernels t5_kernels_plain = {
     .pack_int8 = pack_int8,
     .norm = norm,
     .gelu_gate = gelu_gate,
-    .relu = relu,
+    .relu_gate = relu_gate,
+    .turn = turn,
     .attention = attention,
     .history = history,
     .log_sum = log_sum,

@@ -233,6 +233,13 @@ INLINE float lane_max(vf v)
 
 /* ---- rows ---- */
 
+INLINE uint16_t bf16_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
 static void pack_bf16(const float *x, int n, uint32_t *out)
 {
     uint16_t *halves = (uint16_t *)out;
@@ -242,11 +249,8 @@ static void pack_bf16(const float *x, int n, uint32_t *out)
         bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
         *(vh_any *)(halves + i) = __builtin_convertvector(bits, vh);
     }
-    for (; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        halves[i] = (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-    }
+    for (; i < n; i++)
+        halves[i] = bf16_of(x[i]);
     if (n & 1)
         halves[n] = 0;
 }
@@ -306,15 +310,26 @@ static void gelu_gate(const float *x, const float *gate, int n, float *out)
 {
     int i = 0;
     for (; i + LANES <= n; i += LANES)
-        store(out + i, gelu_new(load(x + i)) * load(gate + i));
+        store(out + i, gelu_new(load(x + i)) * (gate ? load(gate + i) : spread_f(1.0f)));
     for (; i < n; i++)
-        out[i] = gelu_new(spread_f(x[i]))[0] * gate[i];
+        out[i] = gelu_new(spread_f(x[i]))[0] * (gate ? gate[i] : 1.0f);
 }
 
-static void relu(const float *x, int n, float *out)
+static void relu_gate(const float *x, const float *gate, int n, float *out)
 {
     for (int i = 0; i < n; i++)
-        out[i] = x[i] > 0 ? x[i] : 0;
+        out[i] = (x[i] > 0 ? x[i] : 0) * (gate ? gate[i] : 1.0f);
+}
+
+static void turn(const float *x, size_t stride, int rows, int columns, void *out, size_t out_stride, bool half)
+{
+    for (int c = 0; c < columns; c++)
+        if (half)
+            for (int r = 0; r < rows; r++)
+                ((uint16_t *)out)[(size_t)c * out_stride + (size_t)r] = bf16_of(x[(size_t)r * stride + (size_t)c]);
+        else
+            for (int r = 0; r < rows; r++)
+                ((float *)out)[(size_t)c * out_stride + (size_t)r] = x[(size_t)r * stride + (size_t)c];
 }
 
 /* ---- attention ---- */
@@ -481,7 +496,8 @@ const struct t5_kernels SIMD_TABLE = {
     .pack_int8 = pack_int8,
     .norm = norm,
     .gelu_gate = gelu_gate,
-    .relu = relu,
+    .relu_gate = relu_gate,
+    .turn = turn,
     .attention = attention,
     .history = history,
     .log_sum = log_sum,

@@ -1,0 +1,296 @@
+/* The encoder over texts laid one behind the other, without padding between them.
+ *
+ * Every member owns a range of tokens and does nearly everything for them alone, a chunk at a time so
+ * that intermediate values stay in its second-level cache.  Members meet once a layer: before
+ * attention, which needs the keys and values of all.  Those are kept twice, for odd and even layers, so
+ * that a member may write the next layer's while another still reads this one's. */
+#include "base/mem.h"
+#include "t5/fast.h"
+
+#include <string.h>
+
+/* Tokens in a chunk, a multiple of the tile's 6 rows: at 48 Flan-T5-small's hidden layer is 0.4 MB. */
+enum { CHUNK = 48 };
+
+struct scratch {                 /* of one member */
+    struct t5_rows packed;       /* [CHUNK] */
+    float *normed, *context, *hidden, *scores;
+};
+
+struct span {                    /* one text's place */
+    int row;
+    size_t key_stride, keys;     /* keys: where its keys start, in floats */
+};
+
+struct fast_encoder {
+    const struct fast_model *model;
+    int thread_count, token_max, text_max;
+    size_t qkv_stride, hidden_stride;
+    float *x, *qkv[2], *keys[2];
+    struct scratch *scratch;     /* [thread_count] */
+    struct span *spans;          /* [text_max], set by member 0 */
+    void *memory;
+    size_t memory_size;
+};
+
+struct pass {
+    struct fast_encoder *encoder;
+    const struct fast_model *model;
+    const struct crew *crew;
+    const struct fast_text *texts;
+    int text_count, row, row_end;        /* this member's tokens */
+    struct scratch *scratch;
+};
+
+/* ---- memory: laid out twice, first to measure ---- */
+
+static void *take(unsigned char *base, size_t *used, size_t size)
+{
+    void *at = base ? base + *used : NULL;
+    *used += (size + T5_ALIGN - 1) / T5_ALIGN * T5_ALIGN;
+    return at;
+}
+
+static size_t lay_out(struct fast_encoder *e, unsigned char *base)
+{
+    const struct fast_model *m = e->model;
+    size_t used = 0, tokens = (size_t)e->token_max, f = sizeof(float), words = (size_t)fast_words(m);
+    size_t key_columns = tokens + (size_t)e->text_max * T5_BLOCK;
+    e->x = take(base, &used, tokens * (size_t)m->width * f);
+    for (int i = 0; i < 2; i++) {
+        e->qkv[i] = take(base, &used, tokens * e->qkv_stride * f);
+        e->keys[i] = take(base, &used, key_columns * (size_t)m->inner * f);
+    }
+    for (int t = 0; t < e->thread_count; t++) {
+        struct scratch *s = &e->scratch[t];
+        s->packed = (struct t5_rows){ take(base, &used, CHUNK * words * 4), words, take(base, &used, CHUNK * f) };
+        s->normed = take(base, &used, words * f);
+        s->context = take(base, &used, CHUNK * (size_t)m->inner * f);
+        s->hidden = take(base, &used, CHUNK * e->hidden_stride * f);
+        s->scores = take(base, &used, T5_ATTENTION_ROWS * (tokens + T5_BLOCK) * f);
+    }
+    return used;
+}
+
+struct fast_encoder *fast_encoder_new(const struct fast_model *model, int thread_count, int token_max, int text_max)
+{
+    struct fast_encoder *e = mem_new(1, sizeof *e);
+    *e = (struct fast_encoder){ .model = model, .thread_count = thread_count, .token_max = token_max, .text_max = text_max,
+                                .qkv_stride = 3 * (size_t)model->inner };
+    size_t ff = 2 * (size_t)model->ff_width, memory = 2 * (size_t)model->inner;
+    e->hidden_stride = ff > memory ? ff : memory;
+    e->scratch = mem_new((size_t)thread_count, sizeof *e->scratch);
+    e->spans = mem_new((size_t)text_max, sizeof *e->spans);
+    e->memory_size = lay_out(e, NULL);
+    e->memory = mem_pages_new(e->memory_size);
+    CHECK(e->memory != NULL);
+    (void)lay_out(e, e->memory);
+    return e;
+}
+
+void fast_encoder_free(struct fast_encoder *encoder)
+{
+    if (!encoder)
+        return;
+    mem_pages_free(encoder->memory, encoder->memory_size);
+    mem_free(encoder->scratch);
+    mem_free(encoder->spans);
+    mem_free(encoder);
+}
+
+/* ---- pieces of a text within a chunk ---- */
+
+struct piece { int text, from, to, row; };   /* tokens [from, to) of the text; the first is row `row` */
+
+/* The piece that starts at `row`, at most up to `end`. */
+static struct piece piece_at(const struct pass *p, int row, int end)
+{
+    int text = 0;
+    while (row >= p->encoder->spans[text].row + p->texts[text].count)
+        text++;
+    int from = row - p->encoder->spans[text].row, to = end - p->encoder->spans[text].row;
+    return (struct piece){ text, from, to < p->texts[text].count ? to : p->texts[text].count, row };
+}
+
+/* ---- steps of a chunk: rows [row, end) ---- */
+
+static void norm_and_pack(const struct pass *p, const float *norm, const struct t5_packed *weights, int row, int end)
+{
+    const struct fast_model *m = p->model;
+    for (int r = row; r < end; r++) {
+        m->kernels->norm(p->encoder->x + (size_t)r * (size_t)m->width, norm, m->config->d_model,
+                         m->config->layer_norm_epsilon, p->scratch->normed);
+        fast_pack(m, weights, p->scratch->normed, p->scratch->packed, r - row);
+    }
+}
+
+static void multiply(const struct pass *p, const struct t5_packed *weights, int rows, float *out, size_t stride, bool add)
+{
+    t5_product(p->model->kernels, &(struct t5_product){ .weights = weights, .rows = p->scratch->packed, .row_end = rows,
+        .block_end = weights->blocks, .out = out, .out_stride = stride, .add = add });
+}
+
+static void keys_and_values(const struct pass *p, const struct fast_layer *layer, int parity, int row, int end)
+{
+    struct fast_encoder *e = p->encoder;
+    const struct fast_model *m = p->model;
+    float *qkv = e->qkv[parity] + (size_t)row * e->qkv_stride;
+    norm_and_pack(p, layer->self.norm, &layer->self.in, row, end);
+    multiply(p, &layer->self.in, end - row, qkv, e->qkv_stride, false);
+    while (row < end) {
+        struct piece piece = piece_at(p, row, end);
+        const struct span *span = &e->spans[piece.text];
+        m->kernels->turn(e->qkv[parity] + (size_t)row * e->qkv_stride + m->inner, e->qkv_stride, piece.to - piece.from,
+                         m->inner, e->keys[parity] + span->keys + piece.from, span->key_stride, false);
+        row += piece.to - piece.from;
+    }
+}
+
+static void attend(const struct pass *p, int parity, struct piece piece, int chunk)
+{
+    struct fast_encoder *e = p->encoder;
+    const struct fast_model *m = p->model;
+    const struct span *span = &e->spans[piece.text];
+    for (int h = 0; h < m->config->head_count; h++) {
+        size_t at = (size_t)(h * m->head_width);
+        m->kernels->attention(&(struct t5_attention){
+            .keys = e->keys[parity] + span->keys + at * span->key_stride, .key_stride = span->key_stride,
+            .values = e->qkv[parity] + (size_t)span->row * e->qkv_stride + 2 * (size_t)m->inner + at,
+            .value_stride = e->qkv_stride, .key_count = p->texts[piece.text].count,
+            .head_size = m->head_width, .value_width = m->head_width,
+            .query = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + at, .query_stride = e->qkv_stride,
+            .query_count = piece.to - piece.from,
+            .bias = m->encoder_bias + (size_t)h * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - piece.from,
+            .out = p->scratch->context + (size_t)(piece.row - chunk) * (size_t)m->inner + at, .out_stride = (size_t)m->inner,
+            .scratch = p->scratch->scores });
+    }
+}
+
+static void attention_and_ff(const struct pass *p, const struct fast_layer *layer, int parity, int row, int end)
+{
+    const struct fast_model *m = p->model;
+    struct scratch *s = p->scratch;
+    float *x = p->encoder->x + (size_t)row * (size_t)m->width;
+    for (int at = row; at < end;) {
+        struct piece piece = piece_at(p, at, end);
+        attend(p, parity, piece, row);
+        at += piece.to - piece.from;
+    }
+    for (int r = 0; r < end - row; r++)
+        fast_pack(m, &layer->self.out, s->context + (size_t)r * (size_t)m->inner, s->packed, r);
+    multiply(p, &layer->self.out, end - row, x, (size_t)m->width, true);
+    norm_and_pack(p, layer->ff.norm, &layer->ff.in, row, end);
+    multiply(p, &layer->ff.in, end - row, s->hidden, p->encoder->hidden_stride, false);
+    for (int r = 0; r < end - row; r++) {
+        fast_activate(m, s->hidden + (size_t)r * p->encoder->hidden_stride);
+        fast_pack(m, &layer->ff.out, s->hidden + (size_t)r * p->encoder->hidden_stride, s->packed, r);
+    }
+    multiply(p, &layer->ff.out, end - row, x, (size_t)m->width, true);
+}
+
+/* ---- what the decoder needs of the states ---- */
+
+static void keep_memory(const struct pass *p, int layer, struct piece piece, int chunk)
+{
+    const struct fast_model *m = p->model;
+    struct fast_sequence *s = p->texts[piece.text].sequence;
+    if (!s)
+        return;
+    bool half = m->precision != T5_FP32;
+    size_t item = half ? 2 : 4, heads = (size_t)m->config->head_count, width = (size_t)m->head_width;
+    size_t stride = p->encoder->hidden_stride;
+    const float *keys = p->scratch->hidden + (size_t)(piece.row - chunk) * stride;
+    unsigned char *out = (unsigned char *)s->cross_keys + ((size_t)layer * heads * width * s->key_stride + (size_t)piece.from) * item;
+    m->kernels->turn(keys, stride, piece.to - piece.from, (int)(heads * width), out, s->key_stride, half);
+    for (int t = piece.from; t < piece.to; t++)
+        for (size_t h = 0; h < heads; h++) {
+            const float *value = keys + (size_t)(t - piece.from) * stride + (size_t)m->inner + h * width;
+            size_t at = (((size_t)layer * heads + h) * (size_t)s->input_count + (size_t)t) * width;
+            if (half)
+                m->kernels->pack_bf16(value, (int)width, (uint32_t *)(void *)((uint16_t *)s->cross_values + at));
+            else
+                memcpy((float *)s->cross_values + at, value, width * sizeof *value);
+        }
+}
+
+static void keep_states(const struct pass *p, int row, int end)
+{
+    const struct fast_model *m = p->model;
+    for (int r = row; r < end; r++) {
+        struct piece piece = piece_at(p, r, r + 1);
+        if (p->texts[piece.text].states)
+            m->kernels->norm(p->encoder->x + (size_t)r * (size_t)m->width, m->encoder_norm, m->config->d_model,
+                             m->config->layer_norm_epsilon, p->texts[piece.text].states + (size_t)piece.from * (size_t)m->width);
+    }
+}
+
+static void finish(const struct pass *p, int row, int end)
+{
+    const struct fast_model *m = p->model;
+    keep_states(p, row, end);
+    norm_and_pack(p, m->encoder_norm, &m->decoder[0].memory, row, end);
+    for (int layer = 0; layer < m->config->decoder_layer_count; layer++) {
+        multiply(p, &m->decoder[layer].memory, end - row, p->scratch->hidden, p->encoder->hidden_stride, false);
+        for (int at = row; at < end;) {
+            struct piece piece = piece_at(p, at, end);
+            keep_memory(p, layer, piece, row);
+            at += piece.to - piece.from;
+        }
+    }
+}
+
+/* ---- the pass ---- */
+
+static int lay_texts(struct fast_encoder *e, const struct fast_text *texts, int text_count)
+{
+    int rows = 0;
+    size_t keys = 0;
+    CHECK(text_count <= e->text_max);
+    for (int t = 0; t < text_count; t++) {
+        e->spans[t] = (struct span){ rows, (size_t)t5_padded(texts[t].count), keys };
+        rows += texts[t].count;
+        keys += e->spans[t].key_stride * (size_t)e->model->inner;
+    }
+    CHECK(rows <= e->token_max);
+    return rows;
+}
+
+static int text_rows(const struct fast_text *texts, int text_count)
+{
+    int rows = 0;
+    for (int t = 0; t < text_count; t++)
+        rows += texts[t].count;
+    return rows;
+}
+
+static void embed(const struct pass *p)
+{
+    const struct fast_model *m = p->model;
+    for (int r = p->row; r < p->row_end; r++) {
+        struct piece piece = piece_at(p, r, r + 1);
+        fast_embed(m, p->texts[piece.text].ids[piece.from], p->encoder->x + (size_t)r * (size_t)m->width);
+    }
+}
+
+void fast_encode(struct fast_encoder *encoder, const struct crew *crew, const struct fast_text *texts, int text_count)
+{
+    struct pass pass = { .encoder = encoder, .model = encoder->model, .crew = crew, .texts = texts,
+                         .text_count = text_count, .scratch = &encoder->scratch[crew->rank] };
+    const struct pass *p = &pass;
+    if (crew->rank == 0)
+        (void)lay_texts(encoder, texts, text_count);
+    crew_wait(crew);
+    crew_share(crew, text_rows(texts, text_count), &pass.row, &pass.row_end);
+    embed(p);
+    for (int l = 0; l < encoder->model->config->layer_count; l++) {
+        const struct fast_layer *layer = &encoder->model->encoder[l];
+        for (int row = p->row; row < p->row_end; row += CHUNK)
+            keys_and_values(p, layer, l & 1, row, row + CHUNK < p->row_end ? row + CHUNK : p->row_end);
+        crew_wait(crew);
+        for (int row = p->row; row < p->row_end; row += CHUNK)
+            attention_and_ff(p, layer, l & 1, row, row + CHUNK < p->row_end ? row + CHUNK : p->row_end);
+    }
+    for (int row = p->row; row < p->row_end; row += CHUNK)
+        finish(p, row, row + CHUNK < p->row_end ? row + CHUNK : p->row_end);
+    crew_wait(crew);
+}

@@ -1,0 +1,49 @@
+#include "base/mem.h"
+#include "t5/fast.h"
+
+/* Laid out twice: first to measure, then in the block. */
+static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsigned char *base)
+{
+    size_t layers = (size_t)m->config->decoder_layer_count, item = m->precision == T5_FP32 ? 4 : 2;
+    size_t heads = (size_t)m->config->head_count, width = (size_t)m->head_width;
+    size_t table = (size_t)s->slot_count * (size_t)s->length_max;
+    const struct { void **at; size_t size; } parts[] = {
+        { &s->cross_keys, layers * heads * width * s->key_stride * item },
+        { &s->cross_values, layers * heads * (size_t)s->input_count * width * item },
+        { &s->self_keys, layers * heads * table * width * item },
+        { &s->self_values, layers * heads * table * width * item },
+        { (void **)&s->slot[0], table },
+        { (void **)&s->slot[1], table },
+    };
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        *parts[i].at = base ? base + used : NULL;
+        used += (parts[i].size + T5_ALIGN - 1) / T5_ALIGN * T5_ALIGN;
+    }
+    return used;
+}
+
+bool fast_sequence_reserve(struct fast_sequence *s, const struct fast_model *model, int input_count, int slot_count,
+                           int length_max)
+{
+    s->input_count = input_count;
+    s->slot_count = slot_count;
+    s->length_max = length_max;
+    s->key_stride = (size_t)t5_padded(input_count);
+    s->position = 0;
+    size_t size = lay_out(s, model, NULL);
+    if (size > s->memory_size) {
+        mem_pages_free(s->memory, s->memory_size);
+        s->memory = mem_pages_new(size);
+        s->memory_size = s->memory ? size : 0;
+    }
+    if (s->memory)
+        (void)lay_out(s, model, s->memory);
+    return s->memory != NULL;
+}
+
+void fast_sequence_free(struct fast_sequence *sequence)
+{
+    mem_pages_free(sequence->memory, sequence->memory_size);
+    *sequence = (struct fast_sequence){ 0 };
+}
