@@ -8,7 +8,7 @@
 
 /* Spins before the CPU is given away (a meeting is usually under 5 us late), and before a member
  * without work sleeps (a decoder's step follows the last within 100 us). */
-enum { SPINS_MEETING = 4000, SPINS_IDLE = 40000 };
+enum { SPINS_MEETING = 1000, SPINS_IDLE = 4000 };
 
 struct team {
     int count;
