@@ -414,3 +414,94 @@ def test_what_huggingface_hub_uploads_we_pull(hub, cache, tmp_path):
     assert ours["commit"] == commit
     for name in NEEDED:
         assert (pathlib.Path(ours["folder"]) / name).read_bytes() == FILES[name]
+
+
+# ---- pushing ----
+
+@pytest.fixture
+def made(tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    for name in NEEDED:
+        (folder / name).write_bytes(FILES[name])
+    (folder / "patients.csv").write_text("not yours")
+    (folder / ".env").write_text("nor this")
+    return folder
+
+
+def push(hub, folder, name="org/ours", *more, token="hf_write", **env):
+    reply = command("push", folder, name, "--json", *more, hub=hub, token=token, **env)
+    return (json.loads(reply.stdout) if reply.returncode == 0 else None), reply
+
+
+@pytest.mark.parametrize("part_size", [None, 1_000_000])
+def test_what_we_push_huggingface_hub_downloads(made, tmp_path, part_size):
+    with Hub(part_size=part_size) as hub:
+        pushed, reply = push(hub, made)
+        assert pushed and pushed["uploaded"] == 2, reply.stderr
+        assert hub.repos["org/ours"].branches["main"] == pushed["commit"]
+        folder = theirs(hub, "print(h.snapshot_download('org/ours', cache_dir=sys.argv[1]))", tmp_path / "theirs")
+        assert {p.name for p in pathlib.Path(folder).iterdir()} - {".gitattributes"} == NEEDED, "nothing else left this machine"
+        for name in NEEDED:
+            assert (pathlib.Path(folder) / name).read_bytes() == FILES[name]
+        assert len(hub.requests("PUT")) == (2 if part_size is None else 4)
+        assert not [h for m, p, h in hub.log if m == "PUT" and "Authorization" in h]
+
+
+def test_a_push_is_pulled_again(hub, cache, made):
+    pushed, _ = push(hub, made)
+    ours = pulled(hub, cache, "org/ours")
+    assert ours["commit"] == pushed["commit"]
+    assert (pathlib.Path(ours["folder"]) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_only_what_changed_is_sent(hub, made):
+    first, _ = push(hub, made)
+    again, _ = push(hub, made)
+    assert again["unchanged"] and again["commit"] == first["commit"] and again["uploaded"] == 0
+    (made / "README.md").write_text("# new")
+    hub.log.clear()
+    third, _ = push(hub, made, "org/ours", "-m", "a new README")
+    assert not third["unchanged"] and third["commit"] != first["commit"]
+    assert not hub.requests("PUT") and not hub.requests("POST", "batch")
+    other, _ = push(hub, made, "org/second")
+    assert other["uploaded"] == 0, "the Hub has these contents, under another model"
+
+
+def test_a_busy_store_is_asked_again(hub, made):
+    hub.faults["store_errors"] = 2
+    hub.objects.clear()
+    pushed, reply = push(hub, made)
+    assert pushed, reply.stderr
+    assert len(hub.requests("PUT")) == 2 + 2
+
+
+@pytest.mark.parametrize("fault, token, status, said", [
+    ({}, None, 77, "set HF_TOKEN"),
+    ({}, "wrong", 77, "does not take the token"),
+    ({"read_only": True}, "hf_write", 77, "may not do this"),
+    ({"lfs_error": "over quota"}, "hf_write", 3, "over quota"),
+    ({"upload": "http://10.0.0.1/x"}, "hf_write", 3, "not https"),
+    ({"upload": "https://10.0.0.1/x"}, "hf_write", 3, "private address"),
+])
+def test_pushes_that_are_refused(hub, made, fault, token, status, said):
+    hub.faults.update(fault)
+    hub.objects.clear()
+    hub.add("org/ours", {"README.md": b"old"})
+    before = hub.repos["org/ours"].branches["main"]
+    _, reply = push(hub, made, token=token)
+    assert (reply.returncode, said in reply.stderr) == (status, True), reply.stderr
+    assert hub.repos["org/ours"].branches["main"] == before
+
+
+def test_what_is_no_model_is_not_pushed(hub, made, tmp_path):
+    (made / "config.json").unlink()
+    _, reply = push(hub, made)
+    assert reply.returncode == 65 and "config.json" in reply.stderr and not hub.log
+    assert push(hub, tmp_path / "absent")[1].returncode == 66
+    assert push(hub, made, "org/x@" + "0" * 40)[1].returncode == 65
+
+
+def test_dry_run_sends_nothing(hub, made):
+    reply = command("push", made, "org/ours", "--dry-run", hub=hub, token="hf_write")
+    assert set(reply.stdout.split()) == NEEDED and not hub.log

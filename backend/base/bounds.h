@@ -61,6 +61,8 @@ enum {
     HUB_JSON_SIZE_MAX       = 4 << 20,   /* T5-XXL's index has 60 KB; a listing 100 bytes per file */
     HUB_FILE_COUNT_MAX      = 10000,     /* files in a repository; hubs advise against 100,000 */
     HUB_SHARD_COUNT_MAX     = 512,       /* T5-XXL has 5 to 10 */
+    HUB_REGULAR_SIZE_MAX    = 10 << 20,  /* the Hub's own limit for what is not git LFS */
+    HUB_COMMIT_SIZE_MAX     = 64 << 20,  /* a commit's request: small files in base64 */
     HUB_SMALL_FILE_SIZE_MAX = 64 << 20,  /* config, vocabulary (mT5's has 4 MB), README */
 
     PASSWORD_SIZE_MIN = 12,             /* OWASP ASVS 5.0, 6.2.1 asks for at least 8, recommends 15 */

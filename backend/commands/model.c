@@ -14,6 +14,7 @@ static const struct subcommand {
 } subcommands[] = {
     { "info", model_info, "Say what a model folder holds" },
     { "pull", model_pull, "Fetch a model from a Hugging Face Hub" },
+    { "push", model_push, "Put a model folder on a Hugging Face Hub" },
 };
 enum { SUBCOMMAND_COUNT = sizeof subcommands / sizeof *subcommands };
 

@@ -11,6 +11,7 @@ struct hub_options;
 
 int model_info(int argc, char **argv);
 int model_pull(int argc, char **argv);
+int model_push(int argc, char **argv);
 
 /* Prints "wardscribe model NAME: text" and returns the exit status. */
 int model_fail(const char *name, const struct err *err);
