@@ -22,7 +22,7 @@ struct parity_case {
 };
 /* generate.json of a folder; 0 cases where it has none.  Freed with mem_free(). */
 struct parity_case *parity_cases(const char *folder, size_t *out_count);
-/* What a case got: prints what differs.  Scores: within 1e-4. */
+/* What a case got: prints what differs.  Scores: within 1e-4 per token written. */
 bool parity_same(const struct parity_case *expected, const int32_t *ids, size_t count, float score);
 
 /* max |a - b| / max |b| */
