@@ -16,7 +16,8 @@ static const char *version(void)
 
 static bool engine_open(const struct store_options *options, void **out, struct err *err)
 {
-    (void)err;
+    if (options->read_only)
+        return err_set(err, ERR_CONFIG, "store.engine is memory: there is nothing to read from another process");
     struct memory_engine *e = mem_new(1, sizeof *e);
     e->options = *options;
     e->journal_last = &e->journal_first;

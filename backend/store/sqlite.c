@@ -57,10 +57,10 @@ static bool make_dir(const char *dir, struct err *err)
     return err_set_errno(err, ERR_CONFIG, errno, "data directory %s", dir);
 }
 
-static bool newest_raw_hour(struct sqlite_engine *engine, struct err *err)
+static bool newest_raw_hour(struct sqlite_engine *engine, struct db *db, struct err *err)
 {
     bool row;
-    struct db_query *q = db_query(engine->writer, "SELECT ifnull(max(key), 0) FROM raw");
+    struct db_query *q = db_query(db, "SELECT ifnull(max(key), 0) FROM raw");
     if (!db_step(q, &row, err))
         return false;
     engine->last_hour_unknown = (uint32_t)((db_int(q) >> PATIENT_BITS) / 60);
@@ -68,16 +68,16 @@ static bool newest_raw_hour(struct sqlite_engine *engine, struct err *err)
     return true;
 }
 
-static bool load(struct sqlite_engine *engine, struct err *err)
+static bool load(struct sqlite_engine *engine, struct db *db, struct err *err)
 {
     int64_t next_seq;
-    if (!position_load(engine->writer, &engine->position, err) || !audit_load_head(engine->writer, &engine->audit, err) ||
-        !journal_end(engine->writer, &next_seq, err) || !newest_raw_hour(engine, err))
+    if (!position_load(db, &engine->position, err) || !audit_load_head(db, &engine->audit, err) ||
+        !journal_end(db, &next_seq, err) || !newest_raw_hour(engine, db, err))
         return false;
     if (next_seq < engine->position.fold_from)
         next_seq = engine->position.fold_from;
     engine->next_seq = next_seq;
-    return journal_load_tail(engine, err);
+    return journal_load_tail(engine, db, err);
 }
 
 static bool open_writer(struct sqlite_engine *engine, struct err *err)
@@ -86,11 +86,22 @@ static bool open_writer(struct sqlite_engine *engine, struct err *err)
         return false;
     if (!engine->options.vfs)
         (void)chmod(engine->path, 0600);
-    if (schema_open(engine->writer, engine->path, engine->options.vfs, err) && load(engine, err))
+    if (schema_open(engine->writer, engine->path, engine->options.vfs, err) && load(engine, engine->writer, err))
         return true;
     db_close(engine->writer);
     engine->writer = NULL;
     return false;
+}
+
+static bool open_reading(struct sqlite_engine *engine, struct err *err)
+{
+    struct db *db;
+    if (!reader_take(engine, &db, err))
+        return err_context(err, "%s", engine->path);
+    bool ok = db_exec(db, "BEGIN", err) && schema_check(db, engine->path, err) && load(engine, db, err);
+    db_rollback(db);
+    reader_give(engine, db);
+    return ok;
 }
 
 static void engine_close(void *impl)
@@ -112,7 +123,7 @@ static void engine_close(void *impl)
 
 static bool engine_open(const struct store_options *options, void **out, struct err *err)
 {
-    if (!options->vfs && !make_dir(options->data_dir, err))
+    if (!options->vfs && !options->read_only && !make_dir(options->data_dir, err))
         return false;
     struct sqlite_engine *engine = mem_new(1, sizeof *engine);
     engine->options = *options;
@@ -123,7 +134,7 @@ static bool engine_open(const struct store_options *options, void **out, struct 
     engine->folded_at_us = clock_monotonic_us(options->clock);
     engine->dropped_at_us = engine->folded_at_us - US_PER_HOUR;
     CHECK(pthread_mutex_init(&engine->pool_mutex, NULL) == 0 && pthread_cond_init(&engine->pool_free, NULL) == 0);
-    if (!open_writer(engine, err)) {
+    if (!(options->read_only ? open_reading(engine, err) : open_writer(engine, err))) {
         engine_close(engine);
         return false;
     }

@@ -107,6 +107,8 @@ struct migration {
 bool schema_migrate(struct db *db, const char *path, const char *vfs, const struct migration *table,
                     size_t count, struct err *err) MUST_CHECK;
 bool schema_open(struct db *db, const char *path, const char *vfs, struct err *err) MUST_CHECK;
+/* For reading: the version must be ours. */
+bool schema_check(struct db *db, const char *path, struct err *err) MUST_CHECK;
 bool position_load(struct db *db, struct position *out, struct err *err) MUST_CHECK;
 bool position_save(struct db *db, const struct position *position, struct err *err) MUST_CHECK;
 
@@ -135,7 +137,7 @@ bool journal_write(struct db *db, const struct store_write *first, struct err *e
 /* Before the commit: what is on disk then fits into the tail. */
 bool journal_reserve_tail(struct sqlite_engine *engine, const struct store_write *first, struct err *err) MUST_CHECK;
 void journal_to_tail(struct sqlite_engine *engine, const struct store_write *first);
-bool journal_load_tail(struct sqlite_engine *engine, struct err *err) MUST_CHECK;
+bool journal_load_tail(struct sqlite_engine *engine, struct db *db, struct err *err) MUST_CHECK;
 bool journal_read(void *engine, int64_t from_seq, journal_visitor *visit, void *context, struct err *err);
 bool journal_end(struct db *db, int64_t *out_seq, struct err *err) MUST_CHECK;
 bool journal_trim(struct sqlite_engine *engine, bool *out_more, struct err *err) MUST_CHECK;

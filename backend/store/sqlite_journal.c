@@ -192,9 +192,9 @@ static bool add_to_tail(void *context, const struct journal_batch *batch, struct
     return true;
 }
 
-bool journal_load_tail(struct sqlite_engine *engine, struct err *err)
+bool journal_load_tail(struct sqlite_engine *engine, struct db *db, struct err *err)
 {
-    return read_rows(engine, engine->writer, engine->position.fold_from, add_to_tail, engine, err);
+    return read_rows(engine, db, engine->position.fold_from, add_to_tail, engine, err);
 }
 
 bool journal_end(struct db *db, int64_t *out_seq, struct err *err)

@@ -110,6 +110,16 @@ bool schema_open(struct db *db, const char *path, const char *vfs, struct err *e
     return schema_migrate(db, path, vfs, migrations, sizeof migrations / sizeof *migrations, err);
 }
 
+bool schema_check(struct db *db, const char *path, struct err *err)
+{
+    int version, newest = migrations[sizeof migrations / sizeof *migrations - 1].version;
+    if (!version_of(db, &version, err))
+        return false;
+    return version == newest ||
+           err_set(err, ERR_CONFIG, "%s has schema %d, this program reads %d: %s", path, version, newest,
+                   version < newest ? "start the server once, it upgrades" : "use the newer program");
+}
+
 bool position_load(struct db *db, struct position *out, struct err *err)
 {
     bool row;

@@ -189,6 +189,44 @@ static void an_upgrade_that_was_killed_goes_on(void **state)
     assert_in_range(kills, 10, 1000);
 }
 
+/* ---- reading beside a running server ---- */
+
+static void a_reading_store_changes_nothing(void **state)
+{
+    struct test_store t;
+    struct store *reader;
+    struct err err = { 0 };
+    struct reading r[2] = { test_reading(1, TEST_DAY_US, 80), test_reading(1, TEST_DAY_US + US_PER_S, 81) }, *rows;
+    struct store_write write = { 0 };
+    size_t count;
+    (void)state;
+    test_store_begin(&t, "sqlite", 100);
+    test_put_readings(&t, &r[0], 1);
+    test_fold(&t);
+    test_put_readings(&t, &r[1], 1); /* still in the journal only */
+    struct store_options options = t.options;
+    options.read_only = true;
+    assert_true(store_open(&options, &reader, &err));
+    uint64_t writes = crash_disk_count(t.disk, CRASH_WRITE);
+    assert_true(store_readings(reader, &t.arena, 1, 0, INT64_MAX, 10, &rows, &count, &err));
+    assert_int_equal(count, 2);
+    assert_memory_equal(rows, r, sizeof r);
+    assert_false(store_submit(reader, &write, &err));
+    assert_int_equal(err.kind, ERR_UNAVAILABLE);
+    assert_false(store_fold(reader, &err));
+    assert_false(store_step(reader));
+    test_put_readings(&t, r, 2); /* the server goes on */
+    writes = crash_disk_count(t.disk, CRASH_WRITE);
+    store_close(reader);
+    assert_int_equal(crash_disk_count(t.disk, CRASH_WRITE), writes);
+    test_store_end(&t);
+    struct crash_disk *empty = crash_disk_new("nothing", 1);
+    options.vfs = "nothing";
+    assert_false(store_open(&options, &reader, &err));
+    assert_non_null(strstr(err.text, "/ward/wardscribe.db"));
+    crash_disk_free(empty);
+}
+
 /* ---- the audit chain ---- */
 
 static void tampering_with_the_audit_is_seen(void **state)
@@ -289,6 +327,7 @@ int main(void)
         cmocka_unit_test(an_older_schema_is_upgraded_beside_a_copy),
         cmocka_unit_test(a_newer_schema_is_refused),
         cmocka_unit_test(an_upgrade_that_was_killed_goes_on),
+        cmocka_unit_test(a_reading_store_changes_nothing),
         cmocka_unit_test(tampering_with_the_audit_is_seen),
         cmocka_unit_test(a_flipped_bit_never_shows_a_wrong_value),
     };

@@ -23,7 +23,7 @@ struct store {
     const struct store_engine *engine;
     void *impl;
     const struct clock *clock;
-    bool threaded;
+    bool threaded, read_only;
     pthread_t thread;
 
     pthread_mutex_t mutex;              /* of all below */
@@ -94,6 +94,8 @@ static size_t cost_of(const struct store_write *write)
 
 bool store_submit(struct store *store, struct store_write *write, struct err *err)
 {
+    if (store->read_only)
+        return err_set(err, ERR_UNAVAILABLE, "the store is open for reading only");
     if (!store_write_valid(write, err))
         return false;
     size_t cost = cost_of(write);
@@ -253,6 +255,8 @@ static bool maintain(struct store *store, enum maintain how)
 
 bool store_step(struct store *store)
 {
+    if (store->read_only)
+        return false;
     CHECK(pthread_mutex_lock(&store->mutex) == 0);
     bool wait = clock_monotonic_us(store->clock) < store->retry_at_us && !store->stopping;
     struct store_write *group = wait ? NULL : take_group(store);
@@ -310,6 +314,8 @@ static void *writer_main(void *context)
 
 bool store_fold(struct store *store, struct err *err)
 {
+    if (store->read_only)
+        return err_set(err, ERR_UNAVAILABLE, "the store is open for reading only");
     CHECK(pthread_mutex_lock(&store->mutex) == 0);
     uint64_t ticket = ++store->fold_wanted;
     pthread_cond_signal(&store->wake);
@@ -409,7 +415,8 @@ bool store_open(const struct store_options *options, struct store **out, struct 
     if (filled.raw_retention_h <= 0)
         filled.raw_retention_h = 168;
     struct store *store = mem_new(1, sizeof *store);
-    *store = (struct store){ .engine = engine, .clock = options->clock, .threaded = options->threaded };
+    *store = (struct store){ .engine = engine, .clock = options->clock, .read_only = options->read_only,
+                             .threaded = options->threaded && !options->read_only };
     store->last = &store->first;
     init_threads(store);
     if (!engine->open(&filled, &store->impl, err)) {
@@ -438,7 +445,7 @@ void store_close(struct store *store)
     store->retry_at_us = 0;
     for (struct store_write *group; (group = take_group(store));)
         commit_group(store, group);
-    while (!store->failing && maintain(store, MAINTAIN_NOW))
+    while (!store->read_only && !store->failing && maintain(store, MAINTAIN_NOW))
         ;
     store->engine->close(store->impl);
     free_store(store);

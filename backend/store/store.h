@@ -33,6 +33,9 @@ struct store_options {
     const struct clock *clock;
     bool threaded;
     int raw_retention_h;     /* readings older than this are dropped; buckets stay (default 168) */
+    bool read_only;          /* sqlite: an existing database, also beside a running server: no writer, no
+                              * lock, no checkpoint; sees what was stored when it was opened.
+                              * store_submit() says ERR_UNAVAILABLE */
     int checkpoint_pages;    /* sqlite: pages of log before they are copied; 0: CHECKPOINT_PAGES */
 };
 
