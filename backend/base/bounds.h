@@ -54,6 +54,7 @@ enum {
     T5_BUCKET_COUNT_MAX  = 1024,
     T5_TOKENS_MAX        = 4096,              /* of one input or output; its scores are heads * tokens^2 */
     T5_BEAM_COUNT_MAX    = 64,
+    T5_QUEUE_MAX         = 1 << 20,           /* requests that wait for an engine, a few KB each */
     T5_SPIECE_SIZE_MAX   = 16 << 20,          /* umT5's, the largest T5 vocabulary, has 4.5 MB */
     SPIECE_TRIAL_S       = 10,                /* CPU time of a first load; the largest vocabularies take 0.3 s */
     T5_TEXT_SIZE_MAX     = 1 << 20,           /* a text to encode, far beyond T5_TOKENS_MAX pieces */

@@ -73,9 +73,12 @@ struct fast_sequence {
     void *cross_keys, *cross_values, *self_keys, *self_values;
     uint8_t *slot[2];                       /* [slot_count][length_max]: now, and the step's new one */
     void *memory;
-    size_t memory_size, memory_used;
+    size_t memory_size;
 };
 
+/* Bytes that a request's cache takes; sets the sizes in `sequence`. */
+size_t fast_sequence_size(struct fast_sequence *sequence, const struct fast_model *model, int input_count, int slot_count,
+                          int length_max);
 /* Keeps a larger block it already has.  False: no memory. */
 bool fast_sequence_reserve(struct fast_sequence *sequence, const struct fast_model *model, int input_count,
                            int slot_count, int length_max);

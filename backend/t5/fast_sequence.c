@@ -23,15 +23,21 @@ static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsig
     return used;
 }
 
-bool fast_sequence_reserve(struct fast_sequence *s, const struct fast_model *model, int input_count, int slot_count,
-                           int length_max)
+size_t fast_sequence_size(struct fast_sequence *s, const struct fast_model *model, int input_count, int slot_count,
+                          int length_max)
 {
     s->input_count = input_count;
     s->slot_count = slot_count;
     s->length_max = length_max;
     s->key_stride = (size_t)t5_padded(input_count);
     s->position = 0;
-    size_t size = lay_out(s, model, NULL);
+    return lay_out(s, model, NULL);
+}
+
+bool fast_sequence_reserve(struct fast_sequence *s, const struct fast_model *model, int input_count, int slot_count,
+                           int length_max)
+{
+    size_t size = fast_sequence_size(s, model, input_count, slot_count, length_max);
     if (size > s->memory_size) {
         mem_pages_free(s->memory, s->memory_size);
         s->memory = mem_pages_new(size);

@@ -126,6 +126,16 @@ void t5_engine_stop(struct t5_engine *engine);        /* answers what is left wi
 bool t5_submit(struct t5_engine *engine, const struct t5_request *request, uint64_t *out_ticket, struct err *err) MUST_CHECK;
 void t5_cancel(struct t5_engine *engine, uint64_t ticket);   /* done() still comes, once */
 
+/* For metrics.  Counts are since the start. */
+struct t5_engine_figures {
+    int waiting, running, rows;              /* now: requests in the queue, in the batch; beams in the batch */
+    uint64_t answered[T5_STOPPED + 1];       /* by enum t5_status */
+    uint64_t refused;                        /* the queue was full */
+    uint64_t tokens;                         /* of answers, start tokens counted */
+    uint64_t steps, step_rows;               /* step_rows / steps: how full the batch is */
+};
+void t5_engine_read_figures(struct t5_engine *engine, struct t5_engine_figures *out);
+
 /* Text in, text out; waits.  For programs that need no more. */
 bool t5_generate_text(struct t5_engine *engine, const char *text, const struct t5_params *params, char **out,
                       struct t5_result *out_figures, struct err *err) MUST_CHECK;
