@@ -114,11 +114,23 @@ bool window_feed_cut(struct window_feed *feed, size_t length, struct window *out
 
 /* ---- simulated streams ---- */
 
+/* What lies outside the simulator's ten conditions and every ward has: added to a patient's values. */
+static const int32_t constitutions_milli[][VITAL_COUNT] = {
+    { 0 },
+    { [VITAL_HEART_RATE] = -30000 },                                          /* a sleeper, an athlete, a beta blocker */
+    { [VITAL_RESPIRATORY] = -8500, [VITAL_SPO2] = -3000 },                    /* an opioid */
+    { [VITAL_TEMPERATURE] = -2200, [VITAL_HEART_RATE] = -12000 },             /* cold after an operation */
+    { [VITAL_SYSTOLIC] = 45000, [VITAL_DIASTOLIC] = 20000 },                  /* untreated hypertension */
+    { [VITAL_SPO2] = -6000, [VITAL_RESPIRATORY] = 4000 },                     /* a chronic lung disease */
+};
+enum { CONSTITUTION_COUNT = sizeof constitutions_milli / sizeof *constitutions_milli };
+
 /* How a patient is charted: what is missing always, now and then, and in stretches. */
 struct charting {
     int interval_s, drop_percent, gap_left, length_max;
     unsigned absent;                     /* bit per vital never measured */
     bool decimals;
+    const int32_t *constitution_milli;
 };
 
 static struct charting choose_charting(uint64_t *random)
@@ -130,6 +142,7 @@ static struct charting choose_charting(uint64_t *random)
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (one_in(random, 12))
             charting.absent |= 1u << vital;
+    charting.constitution_milli = constitutions_milli[one_in(random, 2) ? next_random(random) % CONSTITUTION_COUNT : 0];
     return charting;
 }
 
@@ -141,6 +154,17 @@ static struct alarm_limits choose_limits(uint64_t *random)
     if (one_in(random, 12))
         limits_apply_spo2_scale(&limits, 2);
     return limits;
+}
+
+static void add_constitution(struct reading *reading, const int32_t *constitution_milli)
+{
+    for (int vital = 0; vital < VITAL_COUNT; vital++) {
+        int32_t *milli = &reading->value_milli[vital];
+        if (*milli != VITAL_ABSENT && *milli + constitution_milli[vital] > 0 && *milli > 0)
+            *milli += constitution_milli[vital];
+    }
+    if (reading->value_milli[VITAL_SPO2] > 100000)
+        reading->value_milli[VITAL_SPO2] = 100000;
 }
 
 /* Recordings hold means of several values (98.5) and temperatures that were Fahrenheit (36.11). */
@@ -167,6 +191,7 @@ static bool chart(struct charting *charting, struct reading *reading, uint64_t *
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if ((charting->absent >> vital & 1) || (int)(next_random(random) % 100) < charting->drop_percent)
             reading->value_milli[vital] = VITAL_ABSENT;
+    add_constitution(reading, charting->constitution_milli);
     if (charting->decimals)
         add_decimals(reading, random);
     reading_mark_implausible(reading);
