@@ -19,6 +19,7 @@ static const struct command {
     const char *help;
 } commands[] = {
     { "serve",    command_serve,    "Run a ward: readings in, alarms out, dashboard" },
+    { "replay",   command_replay,   "Play recordings of real patients into a ward, or into a file of alerts" },
     { "user",     command_user,     "List, add and change users" },
     { "verify",   command_verify,   "Check that the audit log is whole" },
     { "model",    command_model,    "Run, measure, pull and push T5 models" },
