@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -50,6 +51,7 @@ static int64_t monotonic_ms(void)
 static void global_init(void)
 {
     CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+    (void)signal(SIGPIPE, SIG_IGN); /* TLS writes without MSG_NOSIGNAL: a peer that leaves would end us */
 }
 
 struct client *client_new(const struct client_options *options)
