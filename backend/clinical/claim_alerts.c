@@ -155,6 +155,18 @@ bool prove_patient_condition(struct claim_proof *proof, const struct captures *c
     return captures->condition_count > 0;
 }
 
+bool prove_open_conditions(struct claim_proof *proof, const struct captures *captures, int how)
+{
+    (void)how;
+    for (int i = 0; i < captures->condition_count; i++) {
+        struct wanted wanted = { .type = captures->conditions[i].type, .critical = captures->conditions[i].critical, .open = true, .count = 1,
+                                 .onset = -1, .end = -1, .acknowledged = -1, .lost = -1 };
+        if (!take(proof, &wanted))
+            return false;
+    }
+    return captures->condition_count > 0;
+}
+
 bool prove_acknowledged(struct claim_proof *proof, const struct captures *captures, int acknowledged)
 {
     struct claim_state *state = proof->state;

@@ -54,6 +54,7 @@ const struct claim_rule claim_rules[] = {
     { "(no (relevant|significant) change in|without (relevant|significant) change :) ({L}|{V}) [<period>]", prove_stable, 0 },
     { "({L}|{V}) <was> <stable> [<period>]", prove_stable, 0 },
     { "[<stable>] {v1} <was> <stable> at ({n1}|{r1}) [<period>]", prove_stable, 0 },
+    { "{v1} (remained|stayed) at ({n1}|{r1}) [<period>]", prove_stable, 0 },
     { "{v1} <was> <stable> between {n1} and {n2} [<period>]", prove_stable, 0 },
     { "{V} <was> (<stable> and <normal>|<stable> , <normal>) [<period>]", prove_normal, 1 },
     { "{V} <was> <normal> [<period>]", prove_normal, 0 },
@@ -61,6 +62,7 @@ const struct claim_rule claim_rules[] = {
     { "all [measured] (vitals|vital signs) <was> <normal> [<period>]", prove_normal, 2 },
     { "at {t1} [,] {L}", prove_values, VALUES_SEEN },
     { "{L} at {t1}", prove_values, VALUES_SEEN },
+    { "[and] {p} (had|has|shows|showed) {L} [at {t1}]", prove_values, VALUES_SEEN },
     { "{L}", prove_values, VALUES_SEEN },
     { "(now|currently|latest|last|most recent|current) [:] {L} [at {t1}]", prove_values, VALUES_LAST },
     { "{v1} (was|fell|dropped) (below|under|\\<) {n1} [<at1>]", prove_compare, COMPARE_ANY | COMPARE_BELOW },
@@ -77,6 +79,11 @@ const struct claim_rule claim_rules[] = {
     { "there is an unacknowledged {c1} (alarm|alert) since {t1}", prove_alert, ALERT_UNACKNOWLEDGED },
     { "there is an acknowledged {c1} (alarm|alert) since {t1}", prove_alert, ALERT_ACKNOWLEDGED },
     { "{c1} [alarm|alert] (has been|is|remains) (active|ongoing)", prove_alert, ALERT_ANY },
+    { "there is [an active|a] {c1} [alarm|alert] [since {t1}]", prove_alert, ALERT_ANY },
+    { "an active {c1} (alarm|alert) [is present] [since {t1}]", prove_alert, ALERT_ANY },
+    { "active <alarms> : {C}", prove_open_conditions, 0 },
+    { "{c1} [alarm|alert] (started|began) at {t1}", prove_episode, 0 },
+    { "{c1} [alarm|alert] (resolved|ended) at {t2}", prove_episode, 0 },
     { "an unacknowledged {c1} (alarm|alert) is active", prove_alert, ALERT_UNACKNOWLEDGED },
     { "{c1} [alarm] (was present|lasted|occurred|was active) <between>", prove_episode, 0 },
     { "{c1} (occurred|was present) [briefly] at {t1}", prove_episode, 0 },
@@ -119,6 +126,7 @@ const struct claim_rule claim_rules[] = {
     { "[the] news2 [score] (is|was|:|=) ({i1} - {i2}|between {i1} and {i2}|{i1} to {i2}) [,] (because|as) inputs are missing", prove_news2, 0 },
     { "[based on] {i1} (reading|readings) (at {t1}|<between>)", prove_basis, 0 },
     { "[based on] {i1} (reading|readings)", prove_basis, 0 },
+    { "{i1} (reading|readings) (were|was) (recorded|taken) [at {t1}|<between>]", prove_basis, 0 },
 };
 
 int claim_rule_count(void)
@@ -135,8 +143,8 @@ const char *claim_rule_pattern(int rule)
 int claim_joint(const struct claim_reader *reader, int at)
 {
     static const char *const joints[][2] = {
-        { ",", "and" }, { ",", "while" }, { ",", "whereas" }, { ",", "but" }, { ";", "and" },
-        { ",", NULL }, { ";", NULL }, { "and", NULL }, { "while", NULL }, { "whereas", NULL }, { "but", NULL },
+        { ",", "and" }, { ",", "while" }, { ",", "whereas" }, { ",", "but" }, { ";", "and" }, { ",", "with" },
+        { ",", NULL }, { ";", NULL }, { "and", NULL }, { "while", NULL }, { "with", NULL }, { "whereas", NULL }, { "but", NULL },
     };
     for (size_t i = 0; i < sizeof joints / sizeof *joints; i++) {
         int k = 0;

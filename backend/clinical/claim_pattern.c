@@ -94,10 +94,10 @@ static struct phrase number_phrases[] = {
     { "one", 1 }, { "two", 2 }, { "three", 3 }, { "four", 4 }, { "five", 5 }, { "six", 6 }, { "seven", 7 }, { "eight", 8 }, { "nine", 9 }, { "ten", 10 },
 };
 static struct phrase lead_phrases[] = { { "critical", 1 }, { "severe", 1 } };
-static struct phrase article_phrases[] = { { "the", 0 }, { "a", 0 }, { "an", 0 } };
+static struct phrase article_phrases[] = { { "the patient ' s", 0 }, { "patient ' s", 0 }, { "the", 0 }, { "a", 0 }, { "an", 0 } };
 static struct phrase is_phrases[] = { { "was", 0 }, { "is", 0 }, { "were", 0 }, { "are", 0 }, { "of", 0 }, { "at", 0 }, { ":", 0 }, { "=", 0 } };
 static struct phrase list_phrases[] = { { ", and", 0 }, { ",", 0 }, { "and", 0 }, { "or", 0 } };
-static struct phrase joint_phrases[] = { { "while", 0 }, { "whereas", 0 }, { "but", 0 }, { ";", 0 } };
+static struct phrase joint_phrases[] = { { "while", 0 }, { "with", 0 }, { "whereas", 0 }, { "but", 0 }, { ";", 0 } };
 static struct phrase patient_phrases[] = { { "the patient", 0 }, { "patient", 0 }, { "the pt", 0 }, { "pt", 0 } };
 static struct phrase alias_phrases[] = { { "1", 0 }, { "x", 0 } };
 
@@ -608,7 +608,7 @@ bool claim_read(struct claim_reader *reader, const char *text, size_t length, ch
             span = 1;
         } else if (span) {
             add_span(reader, text + i, span, i);
-        } else if (strchr(",;:()-/%=<>", text[i])) {
+        } else if (strchr(",;:()-/%=<>'", text[i])) {
             span = 1;
             add_word(reader, text + i, 1, i, 1);
         } else if (!(span = read_other(reader, text + i, length - i, i))) {

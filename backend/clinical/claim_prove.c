@@ -199,6 +199,18 @@ static bool alert_peak_is(struct claim_proof *proof, int vital, int direction, c
     return any;
 }
 
+/* "Fever …, lowest temperature": true of a single reading, and no peak of a fever. */
+static bool against_alert(const struct claim_proof *proof, int vital, int direction)
+{
+    for (int i = 0; i < proof->world->alert_count && proof->state->has_alert; i++) {
+        const struct alert_fact *alert = &proof->world->alerts[i];
+        if ((proof->state->alerts.bits[i / 64] >> (i % 64) & 1) && alert->type < ALERT_RULE_COUNT &&
+            (int)alert_rules[alert->type].vital == vital && alert_rules[alert->type].high != (direction > 0))
+            return true;
+    }
+    return false;
+}
+
 bool prove_extreme(struct claim_proof *proof, const struct captures *captures, int direction)
 {
     int vital = captures->vital[1] >= 0 ? captures->vital[1] : proof->state->vital;
@@ -212,6 +224,8 @@ bool prove_extreme(struct claim_proof *proof, const struct captures *captures, i
         return false;
     if (alert_peak_is(proof, vital, direction, captures))
         return true;
+    if (against_alert(proof, vital, direction))
+        return no(proof, "the other extreme of %s belongs to the alarm", word_of(vital));
     if (!fact->count || (direction > 0 ? fact->max.milli : fact->min.milli) != number->milli)
         return no(proof, "%g is not the %s %s", number->milli / 1000.0, direction > 0 ? "highest" : "lowest", word_of(vital));
     const struct reading *reading = find(proof, vital, number, captures->minute[1], EARLIEST);
@@ -343,7 +357,7 @@ bool prove_values(struct claim_proof *proof, const struct captures *captures, in
         if (item->range) {
             if (minute >= 0 || how == VALUES_LAST || !range_is(proof, item->vital, &item->low, &item->high))
                 return minute >= 0 ? no(proof, "a range has no one time") : false;
-        } else if (how == VALUES_LAST) {
+        } else if (how == VALUES_LAST || minute < 0) { /* without a time, "heart rate was 112" means the newest */
             if (!item_is_last(proof, item, minute))
                 return false;
         } else {

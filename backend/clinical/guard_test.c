@@ -88,6 +88,13 @@ static void true_sentences_stay(void **state)
         "There were 4 alarms in this period.",
         "1 critical alarm is active.",
         "Based on 5 readings from 12:56 to 13:00.",
+        "The patient's heart rate increased from 88 to 112 bpm.",
+        "The patient has a heart rate of 112 bpm, SpO2 86% and a temperature of 37 °C.",
+        "Critical hypoxia is active with a lowest SpO2 of 84%.",
+        "There is an active critical hypoxia alert since 12:58.",
+        "Active alerts: critical hypoxia, tachycardia.",
+        "Fever resolved at 12:55.",
+        "5 readings were recorded between 12:56 and 13:00.",
         "NEWS2 is between 7 and 15, because inputs are missing.",
     };
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {
@@ -125,6 +132,7 @@ static void untrue_sentences_go(void **state)
         { "Heart rate was not rising.", NULL },
         { "Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00, peaking at 119 bpm.", "119 is not the highest heart rate" },
         { "SpO2 was within normal limits.", "SpO2 is not normal throughout" },
+        { "Heart rate was 88 bpm.", "88 is not the last heart rate" },
         { "SpO2 remained below 90%.", "the readings of SpO2 do not show that" },
         { "SpO2 was below 89%.", "89 is neither a limit nor a value" },
         { "Stable: temperature 36.9-37.1 °C.", "is not the range of temperature" },

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ingest/recording.h"
 #include "ingest/simulator.h"
 
 #include <string.h>
@@ -266,4 +267,40 @@ bool windows_simulated(uint64_t seed, size_t count, window_visitor *visit, void 
         if (!run_stream(&run, next_random(&streams)))
             return false;
     return true;
+}
+
+/* ---- recordings ---- */
+
+static bool visit_recorded(struct window_feed *feed, uint64_t *random, window_visitor *visit, void *context, struct err *err)
+{
+    struct window window;
+    size_t length = one_in(random, 3) ? 5 : 1 + (size_t)(next_random(random) % (one_in(random, 8) ? KEPT_READINGS : 60));
+    return !window_feed_cut(feed, length, &window) || visit(context, &window, &feed->limits, err);
+}
+
+bool windows_recorded(struct recording *recording, uint64_t seed, size_t per_patient, window_visitor *visit, void *context, struct err *err)
+{
+    uint32_t count = recording_patient_count(recording);
+    struct window_feed **feeds = mem_new(count + 1, sizeof *feeds);
+    uint64_t random = seed;
+    struct reading reading;
+    bool ok = true;
+    recording_rewind(recording);
+    while (ok && recording_next(recording, &reading)) {
+        struct window_feed **feed = &feeds[reading.patient];
+        uint32_t every = recording_patient(recording, reading.patient)->readings / (uint32_t)per_patient;
+        if (!*feed) {
+            struct alarm_limits limits = choose_limits(&random);
+            *feed = window_feed_new(reading.patient, &limits, seed + reading.patient);
+        }
+        if (reading_is_empty(&reading))
+            continue;
+        window_feed_add(*feed, &reading);
+        if (one_in(&random, every ? every : 1))
+            ok = visit_recorded(*feed, &random, visit, context, err);
+    }
+    for (uint32_t i = 0; i <= count; i++)
+        window_feed_free(feeds[i]);
+    mem_free(feeds);
+    return ok;
 }

@@ -17,6 +17,11 @@ typedef bool window_visitor(void *context, const struct window *window, const st
 
 bool windows_simulated(uint64_t seed, size_t count, window_visitor *visit, void *context, struct err *err) MUST_CHECK;
 
+/* Windows of a recording: about `per_patient` of every patient, ending at random readings of it. */
+struct recording;
+bool windows_recorded(struct recording *recording, uint64_t seed, size_t per_patient, window_visitor *visit, void *context,
+                      struct err *err) MUST_CHECK;
+
 /* A stream that someone else feeds (a recording): runs the alarm machine and keeps what a window needs. */
 struct window_feed;
 struct window_feed *window_feed_new(uint32_t patient, const struct alarm_limits *limits, uint64_t seed);
