@@ -284,7 +284,9 @@ static bool item_is_last(struct claim_proof *proof, const struct claim_item *ite
         return false;
     if (!fact_of(proof, item->vital)->count || last->milli != item->low.milli ||
         (item->vital == VITAL_PRESSURE && last->other_milli != item->low.other_milli) || (minute >= 0 && minute_of(last->time_us) != minute))
-        return no(proof, "%g is not the last %s", item->low.milli / 1000.0, word_of(item->vital));
+        return find(proof, item->vital, &item->low, minute, LATEST)
+                   ? no(proof, "%g is not the last %s: say when", item->low.milli / 1000.0, word_of(item->vital))
+                   : not_shown(proof, item->vital, &item->low, minute);
     cite_value(proof, last);
     proof->state->vital = item->vital;
     return true;

@@ -35,7 +35,7 @@ struct arguments {
     bool json, strict, alias;
 };
 
-enum { OPTION_ALIAS = 256, OPTION_STRICT };
+enum { KEY_ALIAS = 256, KEY_STRICT };
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
@@ -50,10 +50,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case 'j':
         arguments->json = true;
         return 0;
-    case OPTION_ALIAS:
+    case KEY_ALIAS:
         arguments->alias = true;
         return 0;
-    case OPTION_STRICT:
+    case KEY_STRICT:
         arguments->strict = true;
         return 0;
     case ARGP_KEY_ARG:
@@ -167,8 +167,8 @@ int command_guard(int argc, char **argv)
         { "window", 'w', "FILE", 0, "The window as JSON (see below); - is standard input", 0 },
         { "text", 't', "FILE", 0, "The text to prove; - is standard input", 0 },
         { "json", 'j', NULL, 0, "Kept sentences with their evidence, removed ones with the reason", 0 },
-        { "alias", OPTION_ALIAS, NULL, 0, "\"Patient 1\" and \"Patient X\" are this patient: a model's words", 0 },
-        { "strict", OPTION_STRICT, NULL, 0, "Exit status 1 when something was cut or added", 0 },
+        { "alias", KEY_ALIAS, NULL, 0, "\"Patient 1\" and \"Patient X\" are this patient: a model's words", 0 },
+        { "strict", KEY_STRICT, NULL, 0, "Exit status 1 when something was cut or added", 0 },
         { 0 },
     };
     static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc };

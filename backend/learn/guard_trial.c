@@ -1,6 +1,7 @@
 /* guard_trial.c - the guard against thousands of windows, true, mutated and hostile texts.
  *
  *     guard_trial WINDOWS [SEED] [FORMAT=PATH …]      one JSON line; exit 1 when a bar is missed
+ *     guard_trial WINDOWS SEED recordings             those under $WARDSCRIBE_DATA, a quarter of each format
  *
  * True:     what the writer says of a window (and the published model's sentences where they are true):
  *           how many sentences are cut; what is shown is checked by naive_check.c.
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum mutation { MUTATE_VALUE, MUTATE_SWAP, MUTATE_UNIT, MUTATE_VITAL, MUTATE_TIME, MUTATE_DIRECTION, MUTATE_PATIENT, MUTATE_NEGATION,
                 MUTATE_ALERT, MUTATION_COUNT };
@@ -428,6 +430,24 @@ static bool run_recording(struct trial *t, const char *argument, struct err *err
     return ok;
 }
 
+/* Patients that no model of ours has seen: it is trained on the simulator alone. */
+static bool run_recordings(struct trial *t, struct err *err)
+{
+    static const char *const sets[][2] = { { "bidmc", "bidmc" }, { "challenge2019", "challenge2019" },
+                                           { "challenge2012", "challenge2012/set-a-vitals.csv.gz" }, { "mimic", "mimic3-demo" } };
+    const char *data = getenv("WARDSCRIBE_DATA");
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        char path[1024], argument[1100];
+        (void)snprintf(path, sizeof path, "%s/vitals/%s", data ? data : "../shared/data", sets[i][1]);
+        (void)snprintf(argument, sizeof argument, "%s=%s", sets[i][0], path);
+        if (access(path, R_OK) != 0)
+            (void)fprintf(stderr, "guard_trial: SKIPPED %s: not there; simulated windows instead\n", path);
+        else if (!run_recording(t, argument, err))
+            return false;
+    }
+    return true;
+}
+
 static bool report(const struct trial *t)
 {
     size_t mutated = 0, caught = 0;
@@ -451,7 +471,7 @@ int main(int argc, char **argv)
     struct err err = { 0 };
     arena_init(&trial.arena, 64 << 20);
     for (int i = 3; i < argc; i++)
-        if (!run_recording(&trial, argv[i], &err)) {
+        if (!(strcmp(argv[i], "recordings") == 0 ? run_recordings(&trial, &err) : run_recording(&trial, argv[i], &err))) {
             (void)fprintf(stderr, "guard_trial: %s\n", err.text);
             return 2;
         }

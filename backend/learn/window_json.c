@@ -217,7 +217,7 @@ void evidence_id(const struct evidence *evidence, const char *patient_id, const 
 {
     struct alert alert = { .type = evidence->alert_type, .onset_us = evidence->time_us };
     char stamp[TIME_TEXT_SIZE];
-    _Static_assert(EVIDENCE_ID_SIZE >= ALERT_ID_SIZE, "an alert's id fits");
+    _Static_assert((int)EVIDENCE_ID_SIZE >= (int)ALERT_ID_SIZE, "an alert's id fits");
     if (evidence->is_alert)
         (void)alert_id_format(&alert, patient_id, out);
     else
