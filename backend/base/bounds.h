@@ -66,6 +66,10 @@ enum {
     HUB_REGULAR_SIZE_MAX    = 10 << 20,  /* the Hub's own limit for what is not git LFS */
     HUB_COMMIT_SIZE_MAX     = 64 << 20,  /* a commit's request: small files in base64 */
     HUB_SMALL_FILE_SIZE_MAX = 64 << 20,  /* config, vocabulary (mT5's has 4 MB), README */
+    /* Training */
+    TRAIN_PAIRS_MAX      = 1 << 22,           /* a year of 1,000 beds, a summary every two hours */
+    TRAIN_LINE_SIZE_MAX  = 1 << 18,           /* one pair as JSON; the longest of ours has 6 KB */
+    TRAIN_BATCH_MAX      = 4096,
 
     PASSWORD_SIZE_MIN = 12,             /* OWASP ASVS 5.0, 6.2.1 asks for at least 8, recommends 15 */
     PASSWORD_SIZE_MAX = 128,

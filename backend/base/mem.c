@@ -3,6 +3,7 @@
 #include "base/err.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,6 +31,17 @@ void *mem_new(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size ? size : 1);
     CHECK(memory != NULL);
+    return memory;
+}
+
+void *mem_try_new_large(size_t count, size_t size)
+{
+    enum { HUGE = 2 << 20 };
+    char *memory = mem_try_new(count, size);
+    if (!memory || count * size < 4 * (size_t)HUGE)
+        return memory;
+    size_t skip = HUGE - (uintptr_t)memory % HUGE;
+    (void)madvise(memory + skip, (count * size - skip) / HUGE * HUGE, MADV_HUGEPAGE);   /* a wish */
     return memory;
 }
 

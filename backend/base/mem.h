@@ -12,6 +12,9 @@
 
 void *mem_new(size_t count, size_t size);            /* zeroed; aborts on failure */
 void *mem_try_new(size_t count, size_t size);        /* zeroed; NULL on failure or overflow */
+/* As mem_try_new, in pages of 2 MB where the kernel has them: for blocks of many megabytes that are walked
+ * from end to end; their first writes cost 500 times fewer faults. */
+void *mem_try_new_large(size_t count, size_t size);
 void *mem_try_resize(void *old, size_t count, size_t size); /* NULL: old is still valid */
 char *mem_copy_string(const char *text);             /* aborts on failure */
 void mem_free(void *memory);                         /* NULL is fine */

@@ -13,6 +13,7 @@ static const struct subcommand {
     const char *help;
 } subcommands[] = {
     { "info", model_info, "Say what a model folder holds" },
+    { "train", model_train, "Teach a folder from pairs of texts" },
     { "pull", model_pull, "Fetch a model from a Hugging Face Hub" },
     { "push", model_push, "Put a model folder on a Hugging Face Hub" },
 };

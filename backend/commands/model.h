@@ -10,6 +10,7 @@
 struct hub_options;
 
 int model_info(int argc, char **argv);
+int model_train(int argc, char **argv);
 int model_pull(int argc, char **argv);
 int model_push(int argc, char **argv);
 

@@ -109,6 +109,18 @@ size_t gemm_scratch_size(const struct gemm *gemm)
 
 /* ---- packing ---- */
 
+/* A line of units to tiles that lie `step` units of a row apart.  Whole tiles are copied in a known size:
+ * this is a tenth of a training step. */
+static void split(const uint32_t *line, size_t count, size_t rows, uint32_t *out, size_t step)
+{
+    size_t i = 0;
+    if (rows == 6)
+        for (; i + 6 <= count; i += 6)
+            memcpy(out + i * step, line + i, 6 * sizeof *line);
+    for (; i < count; i += rows)
+        memcpy(out + i * step, line + i, least(rows, count - i) * sizeof *line);
+}
+
 /* Rows [from, to) of A.  k contiguous: row after row.  Else: tiles of `rows`, unit by unit. */
 static void pack_a(const struct product *p, size_t from, size_t to, uint32_t *out)
 {
@@ -126,8 +138,7 @@ static void pack_a(const struct product *p, size_t from, size_t to, uint32_t *ou
             uint32_t line[ROWS_PER_ITEM];
             size_t count = least(ROWS_PER_ITEM, to - at);
             kernel->pack_pair(row0 + (at - from), row1 ? row1 + (at - from) : NULL, count, line);
-            for (size_t i = 0; i < count; i += rows)
-                memcpy(out + (at - from + i) * p->units + u * rows, line + i, least(rows, count - i) * sizeof *line);
+            split(line, count, rows, out + (at - from) * p->units + u * rows, p->units);
         }
     }
 }
@@ -167,16 +178,7 @@ static void multiply(const struct product *p, size_t from, size_t to, size_t pan
     size_t count = least(width, p->n - column);
     for (size_t row = from; row < to; row += rows) {
         int have = (int)least(rows, to - row);
-        float *c = p->c + row * p->c_width + column, edge[GEMM_ROWS_MAX * GEMM_PANEL_MAX];
-        struct packed_rows left = packed_at(p, a, row - from);
-        if (count == width) {
-            kernel->tile(have, p->units, left, b, c, p->c_width, p->add);
-            continue;
-        }
-        kernel->tile(have, p->units, left, b, edge, width, false);
-        for (int i = 0; i < have; i++)
-            for (size_t j = 0; j < count; j++)
-                c[i * p->c_width + j] = (p->add ? c[i * p->c_width + j] : 0) + edge[i * width + j];
+        kernel->tile(have, count, p->units, packed_at(p, a, row - from), b, p->c + row * p->c_width + column, p->c_width, p->add);
     }
 }
 

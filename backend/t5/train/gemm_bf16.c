@@ -11,7 +11,12 @@ static inline __attribute__((always_inline)) __m512bh bits_bh(__m512i bits)
     return (__m512bh)bits;
 }
 
-static inline __attribute__((always_inline)) void tile_of(const int rows, size_t units, struct packed_rows a,
+static inline __mmask16 mask_of(size_t count)
+{
+    return (__mmask16)(count >= 16 ? 0xffff : (1u << count) - 1);
+}
+
+static inline __attribute__((always_inline)) void tile_of(const int rows, size_t columns, size_t units, struct packed_rows a,
                                                           const uint32_t *b, float *c, size_t c_width, bool add)
 {
     __m512 sum[ROWS][VECTORS];
@@ -31,25 +36,22 @@ static inline __attribute__((always_inline)) void tile_of(const int rows, size_t
     for (int row = 0; row < rows; row++)
         for (int i = 0; i < VECTORS; i++) {
             float *to = c + row * c_width + 16 * i;
-            _mm512_storeu_ps(to, add ? _mm512_add_ps(_mm512_loadu_ps(to), sum[row][i]) : sum[row][i]);
+            __mmask16 mask = columns > (size_t)(16 * i) ? mask_of(columns - (size_t)(16 * i)) : 0;
+            __m512 before = add ? _mm512_maskz_loadu_ps(mask, to) : _mm512_setzero_ps();
+            _mm512_mask_storeu_ps(to, mask, _mm512_add_ps(before, sum[row][i]));
         }
 }
 
-static void tile(int rows, size_t units, struct packed_rows a, const uint32_t *b, float *c, size_t c_width, bool add)
+static void tile(int rows, size_t columns, size_t units, struct packed_rows a, const uint32_t *b, float *c, size_t c_width, bool add)
 {
     switch (rows) {
-    case 1: tile_of(1, units, a, b, c, c_width, add); return;
-    case 2: tile_of(2, units, a, b, c, c_width, add); return;
-    case 3: tile_of(3, units, a, b, c, c_width, add); return;
-    case 4: tile_of(4, units, a, b, c, c_width, add); return;
-    case 5: tile_of(5, units, a, b, c, c_width, add); return;
-    default: tile_of(6, units, a, b, c, c_width, add);
+    case 1: tile_of(1, columns, units, a, b, c, c_width, add); return;
+    case 2: tile_of(2, columns, units, a, b, c, c_width, add); return;
+    case 3: tile_of(3, columns, units, a, b, c, c_width, add); return;
+    case 4: tile_of(4, columns, units, a, b, c, c_width, add); return;
+    case 5: tile_of(5, columns, units, a, b, c, c_width, add); return;
+    default: tile_of(6, columns, units, a, b, c, c_width, add);
     }
-}
-
-static inline __mmask16 mask_of(size_t count)
-{
-    return (__mmask16)(count >= 16 ? 0xffff : (1u << count) - 1);
 }
 
 /* 32 floats of k, `left` of them real, as 16 units. */

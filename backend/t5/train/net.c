@@ -11,6 +11,7 @@ struct layer {
     real *qkv, *context, *after_self;    /* [N,3I] [N,I] [N,D] */
     real *q, *kv, *cross, *after_cross;  /* decoder: [N,I] [Ne,2I] [N,I] [N,D] */
     real *ab;                            /* [N,2F] or [N,F] */
+    uint16_t *ab_kept;                   /* instead, where products are bf16 anyway: the same, rounded to bf16 */
 };
 
 struct net {
@@ -22,6 +23,7 @@ struct net {
     size_t block_items;
     struct layer *encoder, *decoder;     /* layer_count + 1 each: the last has x only */
     real *encoded, *dencoded;            /* [Ne,D] */
+    real *ab;                            /* one layer's, where layers keep theirs as bf16 */
     real *normed, *t, *dx, *inner, *dinner, *dqkv, *dkv, *dmiddle;   /* scratch, see plan() */
     real *logits, *losses, *partial, *scores, *bias_partial;
     real *bias[2], *dbias[2];            /* encoder's, decoder's: [H, 2 span - 1] */
@@ -62,7 +64,10 @@ static void plan_inner(struct net *net, struct layer *layer, size_t N, bool cros
         layer->cross = place(net, N * I);
         layer->after_cross = place(net, N * D);
     }
-    layer->ab = place(net, N * F);
+    if (net->options.precision == GEMM_BF16)
+        layer->ab_kept = (uint16_t *)place(net, (N * F + 1) / 2);
+    else
+        layer->ab = place(net, N * F);
 }
 
 static void plan_stack(struct net *net, struct layer *layers, int count, size_t N, bool cross)
@@ -78,30 +83,43 @@ static void plan_stack(struct net *net, struct layer *layers, int count, size_t 
     layers[count].x = place(net, N * net->layout->D);
 }
 
+/* Layers' scratch; the head runs when no layer does, so the logits lie in the same place. */
+static void plan_scratch(struct net *net, size_t N)
+{
+    const struct layout *layout = net->layout;
+    struct net_limits limits = net->options.limits;
+    size_t D = layout->D, I = layout->I, H = (size_t)layout->config.head_count, start = net->block_items;
+    net->logits = place(net, (limits.Nd < NET_LOGIT_ROWS ? limits.Nd : NET_LOGIT_ROWS) * layout->V);
+    size_t end = net->block_items;
+    net->block_items = start;
+    net->normed = place(net, N * D);
+    net->t = place(net, N * D);
+    net->dx = place(net, N * D);
+    net->dqkv = place(net, N * 3 * I);
+    net->dkv = place(net, limits.Ne * 2 * I);
+    net->dmiddle = place(net, N * I);    /* gradient of what o reads */
+    net->partial = place(net, op_blocks(N) * D);
+    net->scores = place(net, (size_t)pool_threads(net->pool) * 2 * net->scratch_size);
+    net->bias_partial = place(net, limits.B * H * (2 * largest(net->span[0], net->span[1])));
+    net->block_items = largest(net->block_items, end);
+}
+
 static void plan(struct net *net)
 {
     const struct layout *layout = net->layout;
     struct net_limits limits = net->options.limits;
-    size_t D = layout->D, I = layout->I, F = layout->F, H = (size_t)layout->config.head_count;
-    size_t N = largest(limits.Ne, limits.Nd), threads = (size_t)pool_threads(net->pool);
+    size_t D = layout->D, F = layout->F, H = (size_t)layout->config.head_count;
+    size_t N = largest(limits.Ne, limits.Nd);
     net->block_items = 0;
+    net->ab = net->options.precision == GEMM_BF16 ? place(net, N * 2 * F) : NULL;
     plan_stack(net, net->encoder, layout->config.layer_count, limits.Ne, false);
     plan_stack(net, net->decoder, layout->config.decoder_layer_count, limits.Nd, true);
     net->encoded = place(net, limits.Ne * D);
     net->dencoded = place(net, limits.Ne * D);
-    net->normed = place(net, N * D);
-    net->t = place(net, N * D);
-    net->dx = place(net, N * D);
     net->inner = place(net, N * largest(F, D));   /* what wo or the head reads, and its gradient */
     net->dinner = place(net, N * largest(F, D));
-    net->dqkv = place(net, N * 3 * I);
-    net->dkv = place(net, limits.Ne * 2 * I);
-    net->dmiddle = place(net, N * I);    /* gradient of what o reads */
-    net->logits = place(net, (limits.Nd < NET_LOGIT_ROWS ? limits.Nd : NET_LOGIT_ROWS) * layout->V);
     net->losses = place(net, limits.Nd);
-    net->partial = place(net, op_blocks(N) * D);
-    net->scores = place(net, threads * 2 * net->scratch_size);
-    net->bias_partial = place(net, limits.B * H * (2 * largest(net->span[0], net->span[1])));
+    plan_scratch(net, N);
     for (int side = 0; side < 2; side++) {
         net->bias[side] = place(net, H * 2 * net->span[side]);
         net->dbias[side] = place(net, H * 2 * net->span[side]);
@@ -122,7 +140,8 @@ struct net *net_new(const struct layout *layout, struct pool *pool, const struct
     net->encoder = mem_new((size_t)layout->config.layer_count + 1, sizeof *net->encoder);
     net->decoder = mem_new((size_t)layout->config.decoder_layer_count + 1, sizeof *net->decoder);
     plan(net);
-    net->block = mem_new(net->block_items, sizeof *net->block);
+    net->block = mem_try_new_large(net->block_items, sizeof *net->block);
+    CHECK(net->block);
     plan(net);
     size_t side = largest(largest(layout->D, 3 * layout->I), largest(2 * layout->F, NET_LOGIT_ROWS));
     net->gemm = gemm_new(pool, options->precision, options->kernel, side, T);
@@ -290,8 +309,11 @@ static void feed_forward(struct net *net, int side, int layer, struct layer *l, 
     bool gated = net->layout->config.gated;
     const real *x = side ? l->after_cross : l->after_self;
     norm(net, N, x, w->ff_norm, net->normed);
-    linear(net, N, D, gated ? 2 * F : F, net->normed, w->wi, l->ab);
-    activation_forward(net->pool, N, F, gated, drop_at(net, side, layer, PLACE_INNER), l->ab, net->inner);
+    real *ab = l->ab_kept ? net->ab : l->ab;
+    linear(net, N, D, gated ? 2 * F : F, net->normed, w->wi, ab);
+    activation_forward(net->pool, N, F, gated, drop_at(net, side, layer, PLACE_INNER), ab, net->inner);
+    if (l->ab_kept)
+        halve_rows(net->pool, N, gated ? 2 * F : F, ab, l->ab_kept);
     output_forward(net, side, layer, PLACE_FF_OUT, F, net->inner, w->wo, x, out);
 }
 
@@ -301,12 +323,15 @@ static void feed_backward(struct net *net, int side, int layer, struct layer *l,
     bool gated = net->layout->config.gated;
     const real *x = side ? l->after_cross : l->after_self;
     struct dropout drop = drop_at(net, side, layer, PLACE_INNER);
-    activation_forward(net->pool, N, F, gated, drop, l->ab, net->inner);
+    real *ab = l->ab_kept ? net->ab : l->ab;
+    if (l->ab_kept)
+        unhalve_rows(net->pool, N, gated ? 2 * F : F, l->ab_kept, ab);
+    activation_forward(net->pool, N, F, gated, drop, ab, net->inner);
     output_backward(net, side, layer, PLACE_FF_OUT, F, net->inner, w->wo, net->dinner);
-    activation_backward(net->pool, N, F, gated, drop, net->dinner, l->ab);
+    activation_backward(net->pool, N, F, gated, drop, net->dinner, ab);
     norm(net, N, x, w->ff_norm, net->normed);
-    linear_dw(net, N, D, gated ? 2 * F : F, net->normed, l->ab, w->wi);
-    linear_dx(net, N, D, gated ? 2 * F : F, l->ab, w->wi, net->t, false);
+    linear_dw(net, N, D, gated ? 2 * F : F, net->normed, ab, w->wi);
+    linear_dx(net, N, D, gated ? 2 * F : F, ab, w->wi, net->t, false);
     norm_back(net, N, x, w->ff_norm, net->t, net->dx);
 }
 

@@ -9,6 +9,7 @@ struct op {
     struct dropout drop;
     bool gated;
     const int32_t *ids;
+    uint16_t *half;
 };
 
 struct span {
@@ -161,10 +162,11 @@ INLINE real gelu(real a)
     return REAL(0.5) * a * (1 + tanh_of(GELU_SCALE * (a + GELU_CUBIC * a * a * a)));
 }
 
-/* gelu' = (1 + tanh u) / 2 + a (1 - tanh^2 u) u' / 2 */
-INLINE real gelu_slope(real a)
+/* gelu' = (1 + tanh u) / 2 + a (1 - tanh^2 u) u' / 2, and gelu itself from the same tanh */
+INLINE real gelu_slope(real a, real *out_gelu)
 {
     real t = tanh_of(GELU_SCALE * (a + GELU_CUBIC * a * a * a));
+    *out_gelu = REAL(0.5) * a * (1 + t);
     return REAL(0.5) * (1 + t) + REAL(0.5) * a * (1 - t * t) * GELU_SCALE * (1 + 3 * GELU_CUBIC * a * a);
 }
 
@@ -207,9 +209,9 @@ CLONES static void gated_back_row(const real *dy, size_t F, struct dropout drop,
 {
     for (size_t i = 0; i < F; i++) {
         real d = dy[i] * (drop.drop_below ? dropout_factor(drop, first + (uint32_t)i) : 1);
-        real da = d * b[i] * gelu_slope(a[i]);
-        b[i] = d * gelu(a[i]);
-        a[i] = da;
+        real value, slope = gelu_slope(a[i], &value);
+        a[i] = d * b[i] * slope;
+        b[i] = d * value;
     }
 }
 
@@ -236,6 +238,56 @@ static void activation_back_item(void *context, int item, int thread)
 void activation_backward(struct pool *pool, size_t N, size_t F, bool gated, struct dropout drop, const real *dy, real *ab)
 {
     each_rows(pool, &(struct op){ .N = N, .D = F, .gated = gated, .drop = drop, .dy = dy, .y = ab }, activation_back_item);
+}
+
+/* ---- bf16 ---- */
+
+CLONES static void halve_span(const real *x, uint16_t *half, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        float value = (float)x[i];
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        half[i] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    }
+}
+
+CLONES static void unhalve_span(const uint16_t *half, real *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = (uint32_t)half[i] << 16;
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        x[i] = value;
+    }
+}
+
+static void halve_item(void *context, int item, int thread)
+{
+    const struct op *op = context;
+    struct span at = rows_of(op, item);
+    (void)thread;
+    halve_span(op->x + at.from * op->D, op->half + at.from * op->D, (at.to - at.from) * op->D);
+}
+
+static void unhalve_item(void *context, int item, int thread)
+{
+    const struct op *op = context;
+    struct span at = rows_of(op, item);
+    (void)thread;
+    unhalve_span(op->half + at.from * op->D, op->y + at.from * op->D, (at.to - at.from) * op->D);
+}
+
+void halve_rows(struct pool *pool, size_t N, size_t D, const real *x, uint16_t *half)
+{
+    each_rows(pool, &(struct op){ .N = N, .D = D, .x = x, .half = half }, halve_item);
+}
+
+void unhalve_rows(struct pool *pool, size_t N, size_t D, const uint16_t *half, real *x)
+{
+    struct op op = { .N = N, .D = D, .y = x };
+    op.half = (uint16_t *)(uintptr_t)half;   /* read only here */
+    each_rows(pool, &op, unhalve_item);
 }
 
 /* ---- embedding ---- */

@@ -43,6 +43,10 @@ void activation_forward(struct pool *pool, size_t N, size_t F, bool gated, struc
 /* ab becomes d(ab): the values are not needed after. */
 void activation_backward(struct pool *pool, size_t N, size_t F, bool gated, struct dropout drop, const real *dy, real *ab);
 
+/* x [N,D] rounded to bf16 (to nearest, ties to even), and back.   half [N,D]. */
+void halve_rows(struct pool *pool, size_t N, size_t D, const real *x, uint16_t *half);
+void unhalve_rows(struct pool *pool, size_t N, size_t D, const uint16_t *half, real *x);
+
 /* x[n] = dropout(table[ids[n]]).   table [V,D]; x [N,D]. */
 void embedding_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids, const real *table, real *x);
 /* dtable[ids[n]] += dropout(dx[n]), in the order of n. */
