@@ -12,7 +12,7 @@
 
 bool config_parse(const char *text, size_t length, struct t5_config *out, struct err *err) MUST_CHECK;
 /* What config_parse() reads back as the same, and transformers takes. */
-void config_print(const struct t5_config *config, struct buf *out);
+void t5_config_print(const struct t5_config *config, struct buf *out);
 bool config_read(const char *dir, struct t5_config *out, struct err *err) MUST_CHECK;
 
 /* transformers' GenerationConfig without a file. */

@@ -24,7 +24,7 @@ static void put_float(struct json_writer *writer, const char *key, float value)
     json_put_raw(writer, key, text);
 }
 
-void config_print(const struct t5_config *config, struct buf *out)
+void t5_config_print(const struct t5_config *config, struct buf *out)
 {
     const struct { const char *key; int value; } ints[] = {
         { "vocab_size", config->vocab_size }, { "d_model", config->d_model }, { "d_kv", config->d_kv },

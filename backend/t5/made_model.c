@@ -107,7 +107,7 @@ static bool write_config(const char *dir, const struct t5_config *config, struct
     struct buf text;
     snprintf(path, sizeof path, "%s/config.json", dir);
     buf_init(&text, 1 << 16);
-    config_print(config, &text);
+    t5_config_print(config, &text);
     bool ok = write_text(path, &text, err);
     buf_free(&text);
     return ok;

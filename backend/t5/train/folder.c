@@ -112,7 +112,7 @@ static bool write_config(const char *dir, const struct t5_config *config, struct
     char path[PATH_MAX];
     struct buf text;
     buf_init(&text, 1 << 16);
-    config_print(config, &text);
+    t5_config_print(config, &text);
     buf_add_char(&text, '\n');
     bool ok = snprintf(path, sizeof path, "%s/config.json", dir) < (int)sizeof path ||
               err_set(err, ERR_INPUT, "%s: the path is too long", dir);
