@@ -63,14 +63,14 @@ enum t5_precision fast_precision(enum t5_precision asked, const struct t5_kernel
 /* ---- one request's memory ---- */
 
 /* Keys and values: of the encoder's states (cross) and of the tokens written so far (self).
- *     cross keys   [layer][head][head_width][key_stride]     values [layer][head][input][head_width]
- *     self         [layer][head][position][slot][head_width]; a slot is the row that wrote it
+ *     cross  [layer][head] { keys: blocks as in t5_attention; values [input][head_width] }
+ *     self   [layer][head][position][slot] { key, value }; a slot is the row that wrote it
  * Which slot a row continues at a position is in `slot`; beams are reordered there and nowhere else. */
 struct fast_sequence {
     int input_count, position;              /* position: tokens in the cache */
     int slot_count, length_max;
-    size_t key_stride;                      /* input_count padded */
-    void *cross_keys, *cross_values, *self_keys, *self_values;
+    size_t values_at, cross_step, self_step;    /* items: of a head's values; from one head to the next */
+    void *cross, *self;
     uint8_t *slot[2];                       /* [slot_count][length_max]: now, and the step's new one */
     void *memory;
     size_t memory_size;

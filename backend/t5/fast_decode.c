@@ -153,17 +153,12 @@ static void multiply(const struct step *s, const struct t5_packed *weights, floa
     crew_wait(&s->crew);
 }
 
-static void keep_item(const struct fast_model *m, const float *x, void *items, size_t at)
+static void keep_item(const struct fast_model *m, const float *x, void *out)
 {
     if (m->precision == T5_FP32)
-        memcpy((float *)items + at, x, (size_t)m->head_width * sizeof *x);
+        memcpy(out, x, (size_t)m->head_width * sizeof *x);
     else
-        m->kernels->pack_bf16(x, m->head_width, (uint32_t *)(void *)((uint16_t *)items + at));
-}
-
-static const void *item_at(const struct fast_model *m, const void *items, size_t at)
-{
-    return (const unsigned char *)items + at * (m->precision == T5_FP32 ? 4 : 2);
+        m->kernels->pack_bf16(x, m->head_width, out);
 }
 
 /* One head of one request: its rows' new keys and values are kept, then each row looks back. */
@@ -172,21 +167,22 @@ static void look_back(const struct step *s, int layer, const struct fast_group *
     const struct fast_model *m = s->model;
     struct fast_decoder *d = s->decoder;
     struct fast_sequence *q = group->sequence;
-    size_t width = (size_t)m->head_width, slots = (size_t)q->slot_count, column = (size_t)head * width;
-    size_t base = ((size_t)layer * (size_t)m->config->head_count + (size_t)head) * (size_t)q->length_max * slots * width;
-    const float *bias = m->decoder_bias + (size_t)head * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - q->position;
-    for (int i = 0; i < group->row_count; i++) {
-        float *row = d->qkv + (size_t)(group->row + i) * d->qkv_stride + column;
-        size_t at = base + ((size_t)q->position * slots + (size_t)i) * width;
-        keep_item(m, row + m->inner, q->self_keys, at);
-        keep_item(m, row + 2 * m->inner, q->self_values, at);
-        m->kernels->history(&(struct t5_history){
-            .keys = item_at(m, q->self_keys, base), .values = item_at(m, q->self_values, base), .step = width,
-            .slot_count = q->slot_count, .length = q->position + 1, .head_size = m->head_width,
-            .half = m->precision != T5_FP32, .slot = q->slot[0] + (size_t)i * (size_t)q->length_max, .query = row,
-            .bias = bias, .out = d->context + (size_t)(group->row + i) * (size_t)m->inner + column,
-            .scratch = s->scratch->scores });
+    size_t item = m->precision == T5_FP32 ? 4 : 2, width = (size_t)m->head_width;
+    size_t place = (size_t)layer * (size_t)m->config->head_count + (size_t)head;
+    unsigned char *items = (unsigned char *)q->self + place * q->self_step * item;
+    unsigned char *now = items + (size_t)q->position * (size_t)q->slot_count * 2 * width * item;
+    const float *rows = d->qkv + (size_t)group->row * d->qkv_stride + (size_t)head * width;
+    for (int i = 0; i < group->row_count; i++, now += 2 * width * item) {
+        keep_item(m, rows + (size_t)i * d->qkv_stride + m->inner, now);
+        keep_item(m, rows + (size_t)i * d->qkv_stride + 2 * m->inner, now + width * item);
     }
+    m->kernels->history(&(struct t5_history){
+        .items = items, .slot_count = q->slot_count, .length = q->position + 1, .head_size = m->head_width,
+        .half = m->precision != T5_FP32, .slot = q->slot[0], .slot_stride = (size_t)q->length_max,
+        .query = rows, .query_stride = d->qkv_stride, .query_count = group->row_count,
+        .bias = m->decoder_bias + (size_t)head * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - q->position,
+        .out = d->context + (size_t)group->row * (size_t)m->inner + (size_t)head * width, .out_stride = (size_t)m->inner,
+        .scratch = s->scratch->scores });
 }
 
 static void look_across(const struct step *s, int layer, const struct fast_group *group, int head)
@@ -194,13 +190,12 @@ static void look_across(const struct step *s, int layer, const struct fast_group
     const struct fast_model *m = s->model;
     struct fast_decoder *d = s->decoder;
     struct fast_sequence *q = group->sequence;
-    size_t width = (size_t)m->head_width, column = (size_t)head * width;
+    size_t item = m->precision == T5_FP32 ? 4 : 2, column = (size_t)head * (size_t)m->head_width;
     size_t place = (size_t)layer * (size_t)m->config->head_count + (size_t)head;
+    const unsigned char *keys = (const unsigned char *)q->cross + place * q->cross_step * item;
     m->kernels->attention(&(struct t5_attention){
-        .keys = item_at(m, q->cross_keys, place * width * q->key_stride), .key_stride = q->key_stride,
-        .values = item_at(m, q->cross_values, place * (size_t)q->input_count * width), .value_stride = width,
-        .key_count = q->input_count, .head_size = m->head_width, .value_width = m->head_width,
-        .half = m->precision != T5_FP32,
+        .keys = keys, .values = keys + q->values_at * item, .value_stride = (size_t)m->head_width,
+        .key_count = q->input_count, .head_size = m->head_width, .half = m->precision != T5_FP32,
         .query = d->qkv + (size_t)group->row * d->qkv_stride + column, .query_stride = d->qkv_stride,
         .query_count = group->row_count,
         .out = d->context + (size_t)group->row * (size_t)m->inner + column, .out_stride = (size_t)m->inner,

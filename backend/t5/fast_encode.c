@@ -19,7 +19,7 @@ struct scratch {                 /* of one member */
 
 struct span {                    /* one text's place */
     int row;
-    size_t key_stride, keys;     /* keys: where its keys start, in floats */
+    size_t keys, key_step;       /* floats: where its keys start; from one head's to the next's */
 };
 
 struct fast_encoder {
@@ -140,8 +140,10 @@ static void keys_and_values(const struct pass *p, const struct fast_layer *layer
     while (row < end) {
         struct piece piece = piece_at(p, row, end);
         const struct span *span = &e->spans[piece.text];
-        m->kernels->turn(e->qkv[parity] + (size_t)row * e->qkv_stride + m->inner, e->qkv_stride, piece.to - piece.from,
-                         m->inner, e->keys[parity] + span->keys + piece.from, span->key_stride, false);
+        for (int h = 0; h < m->config->head_count; h++)
+            m->kernels->keep_keys(e->qkv[parity] + (size_t)row * e->qkv_stride + m->inner + h * m->head_width, e->qkv_stride,
+                                  piece.from, piece.to - piece.from, m->head_width,
+                                  e->keys[parity] + span->keys + (size_t)h * span->key_step, false);
         row += piece.to - piece.from;
     }
 }
@@ -154,10 +156,10 @@ static void attend(const struct pass *p, int parity, struct piece piece, int chu
     for (int h = 0; h < m->config->head_count; h++) {
         size_t at = (size_t)(h * m->head_width);
         m->kernels->attention(&(struct t5_attention){
-            .keys = e->keys[parity] + span->keys + at * span->key_stride, .key_stride = span->key_stride,
+            .keys = e->keys[parity] + span->keys + (size_t)h * span->key_step,
             .values = e->qkv[parity] + (size_t)span->row * e->qkv_stride + 2 * (size_t)m->inner + at,
             .value_stride = e->qkv_stride, .key_count = p->texts[piece.text].count,
-            .head_size = m->head_width, .value_width = m->head_width,
+            .head_size = m->head_width,
             .query = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + at, .query_stride = e->qkv_stride,
             .query_count = piece.to - piece.from,
             .bias = m->encoder_bias + (size_t)h * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - piece.from,
@@ -190,6 +192,14 @@ static void attention_and_ff(const struct pass *p, const struct fast_layer *laye
 
 /* ---- what the decoder needs of the states ---- */
 
+static void keep_value(const struct fast_model *m, const float *value, void *out)
+{
+    if (m->precision == T5_FP32)
+        memcpy(out, value, (size_t)m->head_width * sizeof *value);
+    else
+        m->kernels->pack_bf16(value, m->head_width, out);
+}
+
 static void keep_memory(const struct pass *p, int layer, struct piece piece, int chunk)
 {
     const struct fast_model *m = p->model;
@@ -199,18 +209,14 @@ static void keep_memory(const struct pass *p, int layer, struct piece piece, int
     bool half = m->precision != T5_FP32;
     size_t item = half ? 2 : 4, heads = (size_t)m->config->head_count, width = (size_t)m->head_width;
     size_t stride = p->encoder->hidden_stride;
-    const float *keys = p->scratch->hidden + (size_t)(piece.row - chunk) * stride;
-    unsigned char *out = (unsigned char *)s->cross_keys + ((size_t)layer * heads * width * s->key_stride + (size_t)piece.from) * item;
-    m->kernels->turn(keys, stride, piece.to - piece.from, (int)(heads * width), out, s->key_stride, half);
-    for (int t = piece.from; t < piece.to; t++)
-        for (size_t h = 0; h < heads; h++) {
-            const float *value = keys + (size_t)(t - piece.from) * stride + (size_t)m->inner + h * width;
-            size_t at = (((size_t)layer * heads + h) * (size_t)s->input_count + (size_t)t) * width;
-            if (half)
-                m->kernels->pack_bf16(value, (int)width, (uint32_t *)(void *)((uint16_t *)s->cross_values + at));
-            else
-                memcpy((float *)s->cross_values + at, value, width * sizeof *value);
-        }
+    const float *keys = p->scratch->hidden + (size_t)(piece.row - chunk) * stride, *values = keys + m->inner;
+    for (size_t h = 0; h < heads; h++) {
+        unsigned char *out = (unsigned char *)s->cross + ((size_t)layer * heads + h) * s->cross_step * item;
+        m->kernels->keep_keys(keys + h * width, stride, piece.from, piece.to - piece.from, m->head_width, out, half);
+        out += (s->values_at + (size_t)piece.from * width) * item;
+        for (int t = 0; t < piece.to - piece.from; t++)
+            keep_value(m, values + (size_t)t * stride + h * width, out + (size_t)t * width * item);
+    }
 }
 
 static void keep_states(const struct pass *p, int row, int end)
@@ -247,9 +253,9 @@ static int lay_texts(struct fast_encoder *e, const struct fast_text *texts, int 
     size_t keys = 0;
     CHECK(text_count <= e->text_max);
     for (int t = 0; t < text_count; t++) {
-        e->spans[t] = (struct span){ rows, (size_t)t5_padded(texts[t].count), keys };
+        e->spans[t] = (struct span){ rows, keys, (size_t)(t5_padded(texts[t].count) * e->model->head_width) };
         rows += texts[t].count;
-        keys += e->spans[t].key_stride * (size_t)e->model->inner;
+        keys += e->spans[t].key_step * (size_t)e->model->config->head_count;
     }
     CHECK(rows <= e->token_max);
     return rows;

@@ -1,17 +1,19 @@
 #include "base/mem.h"
 #include "t5/fast.h"
 
+#include <sys/mman.h>
+
 /* Laid out twice: first to measure, then in the block. */
 static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsigned char *base)
 {
-    size_t layers = (size_t)m->config->decoder_layer_count, item = m->precision == T5_FP32 ? 4 : 2;
-    size_t heads = (size_t)m->config->head_count, width = (size_t)m->head_width;
-    size_t table = (size_t)s->slot_count * (size_t)s->length_max;
+    size_t item = m->precision == T5_FP32 ? 4 : 2, table = (size_t)s->slot_count * (size_t)s->length_max;
+    size_t heads = (size_t)m->config->decoder_layer_count * (size_t)m->config->head_count, width = (size_t)m->head_width;
+    s->values_at = (size_t)t5_padded(s->input_count) * width;
+    s->cross_step = s->values_at + (size_t)t5_padded(s->input_count * m->head_width);
+    s->self_step = table * 2 * width;
     const struct { void **at; size_t size; } parts[] = {
-        { &s->cross_keys, layers * heads * width * s->key_stride * item },
-        { &s->cross_values, layers * heads * (size_t)s->input_count * width * item },
-        { &s->self_keys, layers * heads * table * width * item },
-        { &s->self_values, layers * heads * table * width * item },
+        { &s->cross, heads * s->cross_step * item },
+        { &s->self, heads * s->self_step * item },
         { (void **)&s->slot[0], table },
         { (void **)&s->slot[1], table },
     };
@@ -29,7 +31,6 @@ size_t fast_sequence_size(struct fast_sequence *s, const struct fast_model *mode
     s->input_count = input_count;
     s->slot_count = slot_count;
     s->length_max = length_max;
-    s->key_stride = (size_t)t5_padded(input_count);
     s->position = 0;
     return lay_out(s, model, NULL);
 }
@@ -41,6 +42,8 @@ bool fast_sequence_reserve(struct fast_sequence *s, const struct fast_model *mod
     if (size > s->memory_size) {
         mem_pages_free(s->memory, s->memory_size);
         s->memory = mem_pages_new(size);
+        if (s->memory)
+            (void)madvise(s->memory, size, MADV_HUGEPAGE);   /* read from end to end in every step */
         s->memory_size = s->memory ? size : 0;
     }
     if (s->memory)

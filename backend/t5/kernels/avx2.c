@@ -8,6 +8,9 @@
 #define SIMD_TABLE t5_kernels_avx2
 #define SIMD_NAME "avx2"
 
+typedef float vf8 __attribute__((vector_size(32)));
+typedef int32_t vi8 __attribute__((vector_size(32)));
+
 /* VPMADDUBSW multiplies unsigned by signed and saturates at 16 bits: |a| times w with a's sign stays
  * within 2 * 127 * 127 < 32768, since neither a nor w is ever -128. */
 static inline __attribute__((always_inline)) __m256i dot_int8(__m256i sum, __m256i a, __m256i w)
@@ -24,14 +27,25 @@ static inline __attribute__((always_inline)) float sum_lanes(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
+static inline __attribute__((always_inline)) __m256 sum_four(const vf8 *v)
+{
+    return _mm256_hadd_ps(_mm256_hadd_ps((__m256)v[0], (__m256)v[1]), _mm256_hadd_ps((__m256)v[2], (__m256)v[3]));
+}
+
+static inline __attribute__((always_inline)) vf8 sum_each(const vf8 *v)
+{
+    __m256 low = sum_four(v), high = sum_four(v + 4);
+    return (vf8)_mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+}
+
 #define SIMD_DOT_INT8(sum, a, w) ((vi)dot_int8((__m256i)(sum), (__m256i)(a), (__m256i)(w)))
 #define SIMD_START_INT8(c) ((c) & 0)
 #define SIMD_DOT_BF16(sum, a, w) dot_bf16(sum, a, w)
 #define SIMD_SUM(v) sum_lanes((__m256)(v))
+#define SIMD_SUMS(v) sum_each(v)
+#define SIMD_WIDEN(p) ((vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(p))), 16))
 #define SIMD_ANY(mask) (!_mm256_testz_si256((__m256i)(mask), (__m256i)(mask)))
 
-typedef float vf8 __attribute__((vector_size(32)));
-typedef int32_t vi8 __attribute__((vector_size(32)));
 
 static inline __attribute__((always_inline)) vf8 dot_bf16(vf8 sum, vi8 a, vi8 w)
 {

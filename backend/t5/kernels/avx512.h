@@ -7,10 +7,36 @@
 #define SIMD_LANES 16
 #define SIMD_TILE_VECTORS 4
 #define SIMD_SUM(v) _mm512_reduce_add_ps((__m512)(v))
+#define SIMD_SUMS(v) sum_each(v)
+#define SIMD_WIDEN(p) ((vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)(p))), 16))
 #define SIMD_ANY(mask) (_mm512_test_epi32_mask((__m512i)(mask), (__m512i)(mask)) != 0)
 
 typedef float vf16 __attribute__((vector_size(64)));
 typedef int32_t vi16 __attribute__((vector_size(64)));
+
+/* Lane i of the result is the sum of v[i]: neighbours are added pair by pair within 128 bits, then the
+ * 128-bit parts. */
+static inline __attribute__((always_inline)) __m512 sum_two(vf16 a, vf16 b)
+{
+    return _mm512_add_ps(_mm512_unpacklo_ps((__m512)a, (__m512)b), _mm512_unpackhi_ps((__m512)a, (__m512)b));
+}
+
+static inline __attribute__((always_inline)) __m512 sum_four(const vf16 *v)
+{
+    __m512d a = _mm512_castps_pd(sum_two(v[0], v[1])), b = _mm512_castps_pd(sum_two(v[2], v[3]));
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+}
+
+static inline __attribute__((always_inline)) __m512 sum_parts(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
+static inline __attribute__((always_inline)) vf16 sum_each(const vf16 *v)
+{
+    __m512 low = sum_parts(sum_four(v), sum_four(v + 4)), high = sum_parts(sum_four(v + 8), sum_four(v + 12));
+    return (vf16)sum_parts(low, high);
+}
 
 #ifdef __AVX512VNNI__
 #define SIMD_DOT_INT8(sum, a, w) ((vi)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(a), (__m512i)(w)))

@@ -68,34 +68,39 @@ struct t5_product {
 
 /* Attention of one head over keys and values that several queries share.
  *     weights = softmax(q k + bias),   out = weights v
- * T5 does not scale the scores.  Keys are [head_size][key_stride] (transposed), values
- * [key_count][value_width], rows value_stride apart; fp32, or bf16 where `half`.  key_stride is a multiple
- * of 64, value_width of 16; the keys behind key_count may hold anything finite. */
+ * T5 does not scale the scores.  Keys are in blocks of 64, each [head_size][64]: key k's value d is at
+ * ((k / 64) * head_size + d) * 64 + k % 64; what lies behind key_count in the last block may be anything
+ * finite.  Values are [key_count][head_size], rows value_stride apart.  Both fp32, or bf16 where `half`.
+ * head_size is a multiple of 16. */
 struct t5_attention {
     const void *keys, *values;
-    size_t key_stride, value_stride;
-    int key_count, head_size, value_width;
+    size_t value_stride;
+    int key_count, head_size;
     bool half;
     const float *query;          /* query_count rows */
     size_t query_stride;
     int query_count;
-    const float *bias;           /* NULL, or of query 0, key 0 … ; query i reads bias - i */
-    float *out;                  /* value_width floats a row */
+    const float *bias;           /* NULL, or of query 0, key 0 …; query i reads bias - i, a block beyond key_count */
+    float *out;                  /* head_size floats a row */
     size_t out_stride;
-    float *scratch;              /* T5_ATTENTION_ROWS * key_stride floats */
+    float *scratch;              /* T5_ATTENTION_ROWS * t5_padded(key_count) floats */
 };
 enum { T5_ATTENTION_ROWS = 6 };
 
-/* Self-attention of one new token: position p's key and value are at
- * keys + (p * slot_count + slot[p]) * step.  bias[p] belongs to position p. */
+/* Self-attention of new tokens over what their rows wrote so far: position p of query i has its key at
+ * items + (p * slot_count + slot[i * slot_stride + p]) * 2 * head_size, and its value right behind it.
+ * bias[p] belongs to position p. */
 struct t5_history {
-    const void *keys, *values;
-    size_t step;                 /* elements from one slot to the next */
+    const void *items;
     int slot_count, length, head_size;
     bool half;
     const uint8_t *slot;
+    size_t slot_stride;
     const float *query, *bias;
-    float *out;                  /* head_size floats, rounded up to 16 */
+    size_t query_stride;
+    int query_count;
+    float *out;
+    size_t out_stride;
     float *scratch;              /* length floats, rounded up to 16 */
 };
 
@@ -112,8 +117,8 @@ struct t5_kernels {
     /* f(x) * gate, or f(x) where gate is NULL; in place is fine */
     void (*gelu_gate)(const float *x, const float *gate, int n, float *out);  /* gelu_new */
     void (*relu_gate)(const float *x, const float *gate, int n, float *out);
-    /* out[c * out_stride + r] = x[r * stride + c], as fp32 or bf16: keys, for t5_attention */
-    void (*turn)(const float *x, size_t stride, int rows, int columns, void *out, size_t out_stride, bool half);
+    /* Keys [rows][head_size] become keys first, first + 1, … of t5_attention's blocks. */
+    void (*keep_keys)(const float *x, size_t stride, int first, int rows, int head_size, void *keys, bool half);
     void (*attention)(const struct t5_attention *attention);
     void (*history)(const struct t5_history *history);
     /* Of n logits: the largest, and the sum of exp(x - largest). */

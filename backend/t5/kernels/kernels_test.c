@@ -209,19 +209,21 @@ static void test_packed_rows(void **state)
     }
 }
 
-static void test_turn(void **state)
+static void test_keep_keys(void **state)
 {
     (void)state;
     for (int round = 0; round < 100; round++) {
-        int rows = random_int(1, 60), columns = random_int(1, 60);
+        int rows = random_int(1, 150), first = random_int(0, 100), head = 16 * random_int(1, 4);
         bool half = round % 2;
-        float *x = random_floats((size_t)rows * 64), *a = mem_new(64 * 60, sizeof *a), *b = mem_new(64 * 60, sizeof *b);
+        size_t count = 256 * 64;
+        float *x = random_floats((size_t)rows * 80), *a = mem_new(count, sizeof *a), *b = mem_new(count, sizeof *b);
         for (int t = 1; t < table_count; t++) {
-            tables[0]->turn(x, 64, rows, columns, a, 64, half), tables[t]->turn(x, 64, rows, columns, b, 64, half);
-            assert_memory_equal(a, b, 64 * 60 * sizeof *a);
+            tables[0]->keep_keys(x, 80, first, rows, head, a, half), tables[t]->keep_keys(x, 80, first, rows, head, b, half);
+            assert_memory_equal(a, b, count * sizeof *a);
         }
+        int key = first + rows - 1;
         if (!half)
-            assert_true(a[(columns - 1) * 64 + rows - 1] == x[(rows - 1) * 64 + columns - 1]);
+            assert_true(a[(key / 64 * head + head - 1) * 64 + key % 64] == x[(size_t)(rows - 1) * 80 + (size_t)head - 1]);
         mem_free(x), mem_free(a), mem_free(b);
     }
 }
@@ -240,25 +242,25 @@ static void *as_items(const float *x, size_t n, bool half)
 
 static void check_attention(bool half)
 {
-    int keys = random_int(1, 150), heads = random_int(1, 70), queries = random_int(1, 15);
-    size_t key_stride = (size_t)t5_padded(keys), value_stride = (size_t)((heads + 15) & ~15);
-    float *k = random_floats((size_t)heads * key_stride), *v = random_floats((size_t)keys * value_stride);
-    float *q = random_floats((size_t)queries * 80), *bias = random_floats((size_t)queries + key_stride);
-    float *scratch = mem_new(T5_ATTENTION_ROWS * key_stride, sizeof *scratch);
-    float *out[2] = { mem_new((size_t)queries * value_stride, sizeof(float)), mem_new((size_t)queries * value_stride, sizeof(float)) };
-    struct t5_attention a = { .keys = as_items(k, (size_t)heads * key_stride, half), .values = as_items(v, (size_t)keys * value_stride, half),
-        .key_stride = key_stride, .value_stride = value_stride, .key_count = keys, .head_size = heads, .value_width = (int)value_stride, .half = half,
-        .query = q, .query_stride = 80, .query_count = queries, .bias = bias + queries, .out_stride = value_stride, .scratch = scratch };
+    int keys = random_int(1, 150), head = 16 * random_int(1, 5), queries = random_int(1, 15);
+    size_t padded = (size_t)t5_padded(keys), width = (size_t)head, value_stride = width + 16;
+    float *k = random_floats(width * padded), *v = random_floats((size_t)keys * value_stride);
+    float *q = random_floats((size_t)queries * 80), *bias = random_floats((size_t)queries + padded);
+    float *scratch = mem_new(T5_ATTENTION_ROWS * padded, sizeof *scratch);
+    float *out[2] = { mem_new((size_t)queries * width, sizeof(float)), mem_new((size_t)queries * width, sizeof(float)) };
+    struct t5_attention a = { .keys = as_items(k, width * padded, half), .values = as_items(v, (size_t)keys * value_stride, half),
+        .value_stride = value_stride, .key_count = keys, .head_size = head, .half = half, .query = q, .query_stride = 80,
+        .query_count = queries, .bias = bias + queries, .out_stride = width, .scratch = scratch };
     for (int t = 0; t < table_count; t++) {
         a.out = out[t > 0];
         tables[t]->attention(&a);
-        assert_close(a.out, out[0], (size_t)queries * value_stride, 4e-6f, "attention", tables[t]->name);
+        assert_close(a.out, out[0], (size_t)queries * width, 4e-6f, "attention", tables[t]->name);
         struct t5_attention one = a;
         int i = random_int(0, queries - 1);
         float alone[128];
         one.query += i * 80, one.query_count = 1, one.bias -= i, one.out = alone;
         tables[t]->attention(&one);
-        assert_memory_equal(alone, a.out + (size_t)i * value_stride, value_stride * sizeof *alone);
+        assert_memory_equal(alone, a.out + (size_t)i * width, width * sizeof *alone);
     }
     mem_free(k), mem_free(v), mem_free(q), mem_free(bias), mem_free(scratch), mem_free(out[0]), mem_free(out[1]);
     mem_free((void *)(uintptr_t)a.keys), mem_free((void *)(uintptr_t)a.values);
@@ -273,25 +275,23 @@ static void test_attention(void **state)
 
 static void check_history(bool half)
 {
-    int slots = random_int(1, 8), length = random_int(1, 100), head = random_int(1, 70), width = (head + 15) & ~15;
-    size_t step = (size_t)width + 16, count = (size_t)length * (size_t)slots * step;
-    float *k = random_floats(count), *v = random_floats(count), *q = random_floats((size_t)width), *bias = random_floats((size_t)length);
-    uint8_t *slot = mem_new((size_t)length, 1);
-    for (int i = 0; i < length; i++)
+    int slots = random_int(1, 8), length = random_int(1, 100), head = 16 * random_int(1, 5), queries = random_int(1, slots);
+    size_t count = (size_t)length * (size_t)slots * 2 * (size_t)head;
+    float *items = random_floats(count), *q = random_floats((size_t)queries * 80), *bias = random_floats((size_t)length);
+    uint8_t *slot = mem_new((size_t)queries * 100, 1);
+    for (int i = 0; i < queries * 100; i++)
         slot[i] = (uint8_t)random_int(0, slots - 1);
-    for (size_t i = 0; i < count; i++)      /* the cache's pad is zero */
-        if (i % step >= (size_t)head)
-            k[i] = 0;
-    float scratch[128], out[2][128];
-    struct t5_history h = { .keys = as_items(k, count, half), .values = as_items(v, count, half), .step = step, .slot_count = slots,
-        .length = length, .head_size = head, .half = half, .slot = slot, .query = q, .bias = bias, .scratch = scratch };
+    float scratch[128], out[2][8 * 96];
+    struct t5_history h = { .items = as_items(items, count, half), .slot_count = slots, .length = length, .head_size = head,
+        .half = half, .slot = slot, .slot_stride = 100, .query = q, .query_stride = 80, .query_count = queries, .bias = bias,
+        .out_stride = 96, .scratch = scratch };
     for (int t = 0; t < table_count; t++) {
         h.out = out[t > 0];
         tables[t]->history(&h);
-        assert_close(h.out, out[0], (size_t)width, 4e-6f, "history", tables[t]->name);
+        for (int i = 0; i < queries; i++)
+            assert_close(h.out + i * 96, out[0] + i * 96, (size_t)head, 4e-6f, "history", tables[t]->name);
     }
-    mem_free(k), mem_free(v), mem_free(q), mem_free(bias), mem_free(slot);
-    mem_free((void *)(uintptr_t)h.keys), mem_free((void *)(uintptr_t)h.values);
+    mem_free(items), mem_free(q), mem_free(bias), mem_free(slot), mem_free((void *)(uintptr_t)h.items);
 }
 
 static void test_history(void **state)
@@ -325,7 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice), cmocka_unit_test(test_product_fp32), cmocka_unit_test(test_product_bf16),
         cmocka_unit_test(test_product_int8), cmocka_unit_test(test_products_are_near_the_true_one),
-        cmocka_unit_test(test_rows), cmocka_unit_test(test_turn), cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_keep_keys), cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_attention),
         cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,11 @@ static inline __attribute__((always_inline)) int32x4_t dot_int8(int32x4_t sum, i
     return vdotq_s32(sum, q, vreinterpretq_s8_s32(w));
 }
 
+static inline __attribute__((always_inline)) vf4 sum_each(const vf4 *v)
+{
+    return (vf4)vpaddq_f32(vpaddq_f32((float32x4_t)v[0], (float32x4_t)v[1]), vpaddq_f32((float32x4_t)v[2], (float32x4_t)v[3]));
+}
+
 static inline __attribute__((always_inline)) vf4 dot_bf16(vf4 sum, vi4 a, vi4 w)
 {
     sum = sum + (vf4)(a << 16) * (vf4)(w << 16);
@@ -27,6 +32,8 @@ static inline __attribute__((always_inline)) vf4 dot_bf16(vf4 sum, vi4 a, vi4 w)
 #define SIMD_START_INT8(c) ((c) & 0)
 #define SIMD_DOT_BF16(sum, a, w) dot_bf16(sum, a, w)
 #define SIMD_SUM(v) vaddvq_f32((float32x4_t)(v))
+#define SIMD_SUMS(v) sum_each(v)
+#define SIMD_WIDEN(p) ((vf)vshll_n_u16(vld1_u16((const uint16_t *)(const void *)(p)), 16))
 #define SIMD_ANY(mask) (vmaxvq_u32((uint32x4_t)(mask)) != 0)
 
 #include "t5/kernels/simd.h"

@@ -46,7 +46,7 @@ static float words_int8(const float *row, int k, uint32_t *words, int32_t *out_s
 {
     float max = 0;
     for (int i = 0; i < k; i++)
-        max = fmaxf(max, fabsf(row[i]));
+        max = fabsf(row[i]) > max ? fabsf(row[i]) : max;
     float inverse = max > 0 ? 127.0f / max : 0.0f;
     int32_t sum = 0;
     for (int i = 0; i < k; i++) {

@@ -112,15 +112,20 @@ static void relu_gate(const float *x, const float *gate, int n, float *out)
         out[i] = (x[i] > 0 ? x[i] : 0) * (gate ? gate[i] : 1.0f);
 }
 
-static void turn(const float *x, size_t stride, int rows, int columns, void *out, size_t out_stride, bool half)
+static size_t key_place(int key, int d, int head_size)
 {
-    for (int c = 0; c < columns; c++)
-        for (int r = 0; r < rows; r++) {
-            float value = x[(size_t)r * stride + (size_t)c];
+    return ((size_t)(key / T5_BLOCK) * (size_t)head_size + (size_t)d) * T5_BLOCK + (size_t)(key % T5_BLOCK);
+}
+
+static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, void *keys, bool half)
+{
+    for (int r = 0; r < rows; r++)
+        for (int d = 0; d < head_size; d++) {
+            float value = x[(size_t)r * stride + (size_t)d];
             if (half)
-                ((uint16_t *)out)[(size_t)c * out_stride + (size_t)r] = f32_to_bf16(value);
+                ((uint16_t *)keys)[key_place(first + r, d, head_size)] = f32_to_bf16(value);
             else
-                ((float *)out)[(size_t)c * out_stride + (size_t)r] = value;
+                ((float *)keys)[key_place(first + r, d, head_size)] = value;
         }
 }
 
@@ -147,11 +152,11 @@ static void attend_one(const struct t5_attention *a, int i)
     for (int k = 0; k < a->key_count; k++) {
         float sum = 0;
         for (int d = 0; d < a->head_size; d++)
-            sum += query[d] * item_at(a->keys, (size_t)d * a->key_stride + (size_t)k, a->half);
+            sum += query[d] * item_at(a->keys, key_place(k, d, a->head_size), a->half);
         a->scratch[k] = sum + (a->bias ? a->bias[k - i] : 0);
     }
     softmax(a->scratch, a->key_count);
-    for (int c = 0; c < a->value_width; c++) {
+    for (int c = 0; c < a->head_size; c++) {
         out[c] = 0;
         for (int k = 0; k < a->key_count; k++)
             out[c] += a->scratch[k] * item_at(a->values, (size_t)k * a->value_stride + (size_t)c, a->half);
@@ -164,23 +169,35 @@ static void attention(const struct t5_attention *a)
         attend_one(a, i);
 }
 
-static void history(const struct t5_history *h)
+static size_t history_place(const struct t5_history *h, int query, int position)
 {
+    size_t slot = h->slot[(size_t)query * h->slot_stride + (size_t)position];
+    return ((size_t)position * (size_t)h->slot_count + slot) * 2 * (size_t)h->head_size;
+}
+
+static void look_back(const struct t5_history *h, int i)
+{
+    const float *query = h->query + (size_t)i * h->query_stride;
+    float *out = h->out + (size_t)i * h->out_stride;
     for (int p = 0; p < h->length; p++) {
-        size_t at = ((size_t)p * (size_t)h->slot_count + h->slot[p]) * h->step;
+        size_t at = history_place(h, i, p);
         float sum = 0;
         for (int d = 0; d < h->head_size; d++)
-            sum += h->query[d] * item_at(h->keys, at + (size_t)d, h->half);
+            sum += query[d] * item_at(h->items, at + (size_t)d, h->half);
         h->scratch[p] = sum + h->bias[p];
     }
     softmax(h->scratch, h->length);
-    for (int d = 0; d < ((h->head_size + 15) & ~15); d++) {
-        h->out[d] = 0;
-        for (int p = 0; p < h->length; p++) {
-            size_t at = ((size_t)p * (size_t)h->slot_count + h->slot[p]) * h->step;
-            h->out[d] += h->scratch[p] * item_at(h->values, at + (size_t)d, h->half);
-        }
+    for (int d = 0; d < h->head_size; d++) {
+        out[d] = 0;
+        for (int p = 0; p < h->length; p++)
+            out[d] += h->scratch[p] * item_at(h->items, history_place(h, i, p) + (size_t)(h->head_size + d), h->half);
     }
+}
+
+static void history(const struct t5_history *h)
+{
+    for (int i = 0; i < h->query_count; i++)
+        look_back(h, i);
 }
 
 static void log_sum(const float *x, int n, float *out_max, float *out_sum)
@@ -211,7 +228,7 @@ const struct t5_kernels t5_kernels_plain = {
     .norm = norm,
     .gelu_gate = gelu_gate,
     .relu_gate = relu_gate,
-    .turn = turn,
+    .keep_keys = keep_keys,
     .attention = attention,
     .history = history,
     .log_sum = log_sum,

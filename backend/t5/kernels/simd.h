@@ -6,7 +6,9 @@
  *     SIMD_DOT_INT8(sum, a, w) sum + the four products of each lane; a unsigned (q + 128), w signed
  *     SIMD_START_INT8(c)       where a sum starts, c being column_sum: -c where DOT takes a as it is
  *     SIMD_DOT_BF16(sum, a, w) sum + the two products of each lane
+ *     SIMD_WIDEN(p)            a vector of floats from the bf16 at p, which need not be aligned
  *     SIMD_SUM(v)              the sum of the lanes
+ *     SIMD_SUMS(v)             a vector: lane i is the sum of the lanes of v[i]
  *     SIMD_ANY(mask)           whether any lane is set
  *     SIMD_TABLE, SIMD_NAME    the table's symbol and name
  * A tile is 6 rows times SIMD_TILE_VECTORS vectors of sums, which stay in registers over all steps. */
@@ -49,14 +51,13 @@ INLINE vf spread_f(float x)
 INLINE vf pick(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
 INLINE vf larger(vf a, vf b) { return pick((vi)(a > b), a, b); }
 INLINE vf smaller(vf a, vf b) { return pick((vi)(a < b), a, b); }
-INLINE vf halves_to_floats(vh h) { return (vf)(__builtin_convertvector(h, vu) << 16); }
 
 /* ---- the product ---- */
 
 INLINE vf load_weights(enum words words, const unsigned char *w)
 {
     if (words == HALVES)
-        return halves_to_floats(*(const vh_any *)(const void *)w);
+        return SIMD_WIDEN(w);
     return (vf)*(const vi_any *)(const void *)w;
 }
 
@@ -69,6 +70,10 @@ INLINE vf multiply(enum words words, vf sum, int32_t a, vf w)
 }
 
 /* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart. */
+/* Keys and values in bf16 are read once a step, from memory: they are asked for 4 KB ahead, which is more
+ * than memory's latency at 128 bytes in 10 cycles. */
+enum { AHEAD = 4096 };
+
 INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride,
                  const unsigned char *w, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
 {
@@ -76,8 +81,11 @@ INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, siz
     for (int s = 0; s < steps; s++, w += step_size) {
         vf weights[TILE_VECTORS];
         UNROLL
-        for (int v = 0; v < vectors; v++)
+        for (int v = 0; v < vectors; v++) {
             weights[v] = load_weights(words, w + (size_t)v * vector_size);
+            if (words == HALVES && (size_t)v * vector_size % 64 == 0)
+                __builtin_prefetch(w + (size_t)v * vector_size + AHEAD);
+        }
         UNROLL
         for (int r = 0; r < rows; r++) {
             int32_t word = (int32_t)a[(size_t)r * a_stride + (size_t)s];
@@ -321,15 +329,21 @@ static void relu_gate(const float *x, const float *gate, int n, float *out)
         out[i] = (x[i] > 0 ? x[i] : 0) * (gate ? gate[i] : 1.0f);
 }
 
-static void turn(const float *x, size_t stride, int rows, int columns, void *out, size_t out_stride, bool half)
+static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, void *keys, bool half)
 {
-    for (int c = 0; c < columns; c++)
-        if (half)
-            for (int r = 0; r < rows; r++)
-                ((uint16_t *)out)[(size_t)c * out_stride + (size_t)r] = bf16_of(x[(size_t)r * stride + (size_t)c]);
-        else
-            for (int r = 0; r < rows; r++)
-                ((float *)out)[(size_t)c * out_stride + (size_t)r] = x[(size_t)r * stride + (size_t)c];
+    for (int r = 0; r < rows;) {
+        int key = first + r, n = T5_BLOCK - key % T5_BLOCK < rows - r ? T5_BLOCK - key % T5_BLOCK : rows - r;
+        size_t place = (size_t)(key / T5_BLOCK) * (size_t)head_size * T5_BLOCK + (size_t)(key % T5_BLOCK);
+        for (int d = 0; d < head_size; d++, place += T5_BLOCK)
+            for (int i = 0; i < n; i++) {
+                float value = x[(size_t)(r + i) * stride + (size_t)d];
+                if (half)
+                    ((uint16_t *)keys)[place + (size_t)i] = bf16_of(value);
+                else
+                    ((float *)keys)[place + (size_t)i] = value;
+            }
+        r += n;
+    }
 }
 
 /* ---- attention ---- */
@@ -356,20 +370,21 @@ INLINE void softmax(float *scores, int n)
 
 INLINE void attention_scores(enum words words, int rows, const struct t5_attention *a, int first)
 {
-    const size_t item = words == HALVES ? 2 : 4;
+    const size_t item = words == HALVES ? 2 : 4, scores_stride = (size_t)t5_padded(a->key_count);
     const uint32_t *query = (const uint32_t *)(const void *)(a->query + (size_t)first * a->query_stride);
     for (int key = 0; key < a->key_count; key += TILE_VECTORS * LANES) {
+        size_t place = (size_t)(key / T5_BLOCK) * (size_t)a->head_size * T5_BLOCK + (size_t)(key % T5_BLOCK);
         vf sums[TILE_ROWS][TILE_VECTORS];
         clear_tile(sums);
-        tile(words, rows, TILE_VECTORS, query, a->query_stride, (const unsigned char *)a->keys + (size_t)key * item,
-             a->key_stride * item, a->head_size, sums);
+        tile(words, rows, TILE_VECTORS, query, a->query_stride, (const unsigned char *)a->keys + place * item,
+             T5_BLOCK * item, a->head_size, sums);
         UNROLL
         for (int r = 0; r < rows; r++)
             UNROLL
             for (int v = 0; v < TILE_VECTORS; v++) {
                 int column = key + v * LANES;
                 vf bias = a->bias ? load(a->bias + column - (first + r)) : (vf){ 0 };
-                store(a->scratch + (size_t)r * a->key_stride + column, sums[r][v] + bias);
+                store(a->scratch + (size_t)r * scores_stride + column, sums[r][v] + bias);
             }
     }
 }
@@ -380,7 +395,7 @@ INLINE void attention_values(enum words words, int rows, int vectors, const stru
     const size_t item = words == HALVES ? 2 : 4;
     vf sums[TILE_ROWS][TILE_VECTORS];
     clear_tile(sums);
-    tile(words, rows, vectors, (const uint32_t *)(const void *)a->scratch, a->key_stride,
+    tile(words, rows, vectors, (const uint32_t *)(const void *)a->scratch, (size_t)t5_padded(a->key_count),
          (const unsigned char *)a->values + (size_t)column * item, a->value_stride * item, a->key_count, sums);
     UNROLL
     for (int r = 0; r < rows; r++)
@@ -393,11 +408,11 @@ INLINE void attention_rows(enum words words, int rows, const struct t5_attention
 {
     attention_scores(words, rows, a, first);
     for (int r = 0; r < rows; r++)
-        softmax(a->scratch + (size_t)r * a->key_stride, a->key_count);
-    int column = 0, width = a->value_width;
-    for (; column + TILE_VECTORS * LANES <= width; column += TILE_VECTORS * LANES)
+        softmax(a->scratch + (size_t)(r * t5_padded(a->key_count)), a->key_count);
+    int column = 0;
+    for (; column + TILE_VECTORS * LANES <= a->head_size; column += TILE_VECTORS * LANES)
         attention_values(words, rows, TILE_VECTORS, a, first, column);
-    for (; column < width; column += LANES)
+    for (; column < a->head_size; column += LANES)
         attention_values(words, rows, 1, a, first, column);
 }
 
@@ -421,30 +436,65 @@ static void attention(const struct t5_attention *a)
     (a->half ? attention_halves : attention_floats)(a);
 }
 
-INLINE const unsigned char *history_at(const struct t5_history *h, const void *base, int position, size_t item)
+INLINE const unsigned char *history_at(const struct t5_history *h, const uint8_t *slot, int position, size_t item)
 {
-    size_t place = (size_t)position * (size_t)h->slot_count + h->slot[position];
-    return (const unsigned char *)base + place * h->step * item;
+    size_t place = (size_t)position * (size_t)h->slot_count + slot[position];
+    return (const unsigned char *)h->items + place * 2 * (size_t)h->head_size * item;
+}
+
+/* The values of a position are asked for while its key is read: the weights need all keys first. */
+INLINE vf history_score(enum words words, const struct t5_history *h, const float *query, const unsigned char *key)
+{
+    const size_t item = words == HALVES ? 2 : 4, value = (size_t)h->head_size * item;
+    vf sum = { 0 };
+    for (int i = 0; i < h->head_size; i += LANES)
+        sum += load(query + i) * load_weights(words, key + (size_t)i * item);
+    for (size_t i = 0; i < value; i += 64)
+        __builtin_prefetch(key + value + i);
+    return sum;
+}
+
+INLINE void history_scores(enum words words, const struct t5_history *h, const float *query, const uint8_t *slot)
+{
+    const size_t item = words == HALVES ? 2 : 4;
+    for (int p = 0; p < h->length; p += LANES) {
+        vf sums[LANES];
+        for (int i = 0; i < LANES; i++)
+            sums[i] = p + i < h->length ? history_score(words, h, query, history_at(h, slot, p + i, item)) : (vf){ 0 };
+        store(h->scratch + p, SIMD_SUMS(sums));
+    }
+    for (int p = 0; p < h->length; p++)
+        h->scratch[p] += h->bias[p];
+}
+
+INLINE void history_values(enum words words, int vectors, const struct t5_history *h, const uint8_t *slot, int column,
+                           float *out)
+{
+    const size_t item = words == HALVES ? 2 : 4;
+    vf sums[4] = { { 0 } };
+    for (int p = 0; p < h->length; p++) {
+        const unsigned char *value = history_at(h, slot, p, item) + (size_t)(h->head_size + column) * item;
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            sums[v] += spread_f(h->scratch[p]) * load_weights(words, value + (size_t)(v * LANES) * item);
+    }
+    UNROLL
+    for (int v = 0; v < vectors; v++)
+        store(out + column + v * LANES, sums[v]);
 }
 
 INLINE void history_of(enum words words, const struct t5_history *h)
 {
-    const size_t item = words == HALVES ? 2 : 4;
-    int width = (h->head_size + 15) & ~15;
-    for (int p = 0; p < h->length; p++) {
-        const unsigned char *key = history_at(h, h->keys, p, item);
-        vf sum = { 0 };
-        for (int i = 0; i < width; i += LANES)
-            sum += load(h->query + i) * load_weights(words, key + (size_t)i * item);
-        h->scratch[p] = SIMD_SUM(sum) + h->bias[p];
-    }
-    softmax(h->scratch, h->length);
-    for (int column = 0; column < width; column += LANES) {
-        vf sum = { 0 };
-        for (int p = 0; p < h->length; p++)
-            sum += spread_f(h->scratch[p])
-                 * load_weights(words, history_at(h, h->values, p, item) + (size_t)column * item);
-        store(h->out + column, sum);
+    for (int q = 0; q < h->query_count; q++) {
+        const uint8_t *slot = h->slot + (size_t)q * h->slot_stride;
+        float *out = h->out + (size_t)q * h->out_stride;
+        history_scores(words, h, h->query + (size_t)q * h->query_stride, slot);
+        softmax(h->scratch, h->length);
+        int column = 0;
+        for (; column + 4 * LANES <= h->head_size; column += 4 * LANES)
+            history_values(words, 4, h, slot, column, out);
+        for (; column < h->head_size; column += LANES)
+            history_values(words, 1, h, slot, column, out);
     }
 }
 
@@ -497,7 +547,7 @@ const struct t5_kernels SIMD_TABLE = {
     .norm = norm,
     .gelu_gate = gelu_gate,
     .relu_gate = relu_gate,
-    .turn = turn,
+    .keep_keys = keep_keys,
     .attention = attention,
     .history = history,
     .log_sum = log_sum,
