@@ -1,4 +1,4 @@
-/* Sends readings to a running server and watches its ward socket: the generator of bench/ingest.py.
+/* Sends readings to a running server and watches its ward socket: the generator of bench/ingest.
  *
  * Usage: ingest_load PORT TOKEN PID PATIENTS RATE BATCH CONNECTIONS WARM_UP_S SECONDS WATCH
  *   RATE 0: as fast as the server answers.  WATCH 1: one dashboard on /ws/ward.
