@@ -33,6 +33,9 @@ asan: deps ## Unit tests under AddressSanitizer and UBSan
 tsan: deps ## Unit tests under ThreadSanitizer
 	@tools/variant.sh tsan -Db_sanitize=thread -Db_lundef=false
 
+bench: build ## Every benchmark, about ten minutes; or some: make bench ONLY="alarm http"
+	@tools/bench.sh $(ONLY)
+
 coverage: deps ## Line coverage of backend/clinical
 	@tools/coverage.sh
 
