@@ -4,53 +4,32 @@
 
 #include <string.h>
 
-/* One object per vital; a side without a rule has no fields. */
-static const struct group {
-    const char *name;
-    int high, low;               /* enum alert_type; -1: no such side */
-} groups[] = {
-    { "heart_rate",       ALERT_TACHYCARDIA,  ALERT_BRADYCARDIA },
-    { "spo2",             -1,                 ALERT_HYPOXIA },
-    { "systolic",         ALERT_HYPERTENSION, ALERT_HYPOTENSION },
-    { "temperature",      ALERT_FEVER,        ALERT_HYPOTHERMIA },
-    { "respiratory_rate", ALERT_TACHYPNEA,    ALERT_BRADYPNEA },
-};
+/* The table of fields is clinical/alarm_limits.c's; a group is one object. */
+static const char *const groups[] = { "heart_rate", "spo2", "systolic", "temperature", "respiratory_rate", "expected_interval_s" };
 enum { GROUP_COUNT = sizeof groups / sizeof *groups };
 
-static const struct field {
-    const char *name;
-    bool high, critical;
-} fields[] = {
-    { "warning_high", true, false }, { "critical_high", true, true },
-    { "warning_low", false, false }, { "critical_low", false, true },
-};
-
-static int rule_of(const struct group *group, const struct field *field)
+static bool in_seconds(const struct limit_field *field)
 {
-    return field->high ? group->high : group->low;
+    return field->kind == LIMIT_DELAY || field->kind == LIMIT_INTERVAL;
 }
 
-static int32_t *threshold(struct alarm_limits *limits, int rule, bool critical)
+static void put_field(struct json_writer *w, const struct limit_field *field, int32_t value)
 {
-    return critical ? &limits->critical_milli[rule] : &limits->warning_milli[rule];
-}
-
-static void put_milli(struct json_writer *w, const char *key, int32_t milli)
-{
-    if (milli == LIMIT_OFF)
-        json_put_null(w, key);
+    bool none = field->kind == LIMIT_INTERVAL ? value == 0 : value == LIMIT_OFF;
+    if (none)
+        json_put_null(w, field->name);
+    else if (in_seconds(field))
+        json_put_int(w, field->name, value);
     else
-        json_put_decimal(w, key, milli, 3);
+        json_put_decimal(w, field->name, value, 3);
 }
 
-static void put_group(struct json_writer *w, const struct group *group, const struct alarm_limits *limits)
+static void put_group(struct json_writer *w, const char *group, const struct alarm_limits *limits)
 {
-    struct alarm_limits copy = *limits;
-    json_put_object(w, group->name);
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (rule_of(group, &fields[i]) >= 0)
-            put_milli(w, fields[i].name, *threshold(&copy, rule_of(group, &fields[i]), fields[i].critical));
-    json_put_int(w, "delay_s", limits->delay_s[group->low]);
+    json_put_object(w, group);
+    for (int i = 0; i < LIMIT_FIELD_COUNT; i++)
+        if (strcmp(limit_fields[i].group, group) == 0)
+            put_field(w, &limit_fields[i], limit_field_get(limits, &limit_fields[i]));
     json_put_end(w);
 }
 
@@ -60,55 +39,48 @@ void limits_write_json(struct buf *out, const struct alarm_limits *limits)
     char consciousness[2] = { limits->consciousness, '\0' };
     json_put_object(&w, NULL);
     for (size_t i = 0; i < GROUP_COUNT; i++)
-        put_group(&w, &groups[i], limits);
+        put_group(&w, groups[i], limits);
     json_put_int(&w, "spo2_scale", limits->spo2_scale);
     if (limits->on_oxygen == 2)
         json_put_null(&w, "on_oxygen");
     else
         json_put_bool(&w, "on_oxygen", limits->on_oxygen == 1);
     json_put_text(&w, "consciousness", limits->consciousness ? consciousness : NULL);
-    json_put_object(&w, "expected_interval_s");
-    for (int vital = 0; vital < VITAL_COUNT; vital++)
-        if (limits->expected_interval_s[vital])
-            json_put_int(&w, vital_infos[vital].document_name, limits->expected_interval_s[vital]);
-        else
-            json_put_null(&w, vital_infos[vital].document_name);
-    json_put_end(&w);
     json_put_end(&w);
 }
 
-static bool read_threshold(const struct json *object, const char *name, int32_t *out, struct err *err)
+/* Null: a warning that is off, an interval that is learned; limits_validate() refuses it elsewhere. */
+static bool read_field(const struct json *object, const struct limit_field *field, struct alarm_limits *limits, struct err *err)
 {
-    int64_t value = *out;
-    if (json_has_null(object, name)) {
-        *out = LIMIT_OFF;
+    int64_t value = limit_field_get(limits, field);
+    if (json_has_null(object, field->name))
+        value = field->kind == LIMIT_INTERVAL ? 0 : LIMIT_OFF;
+    else if (!json_has(object, field->name))
         return true;
-    }
-    if (!json_get_scaled(object, name, 0, 3, 0, 400000, &value, err))
+    else if (in_seconds(field) ? !json_get_int(object, field->name, 0, field->min, field->max, &value, err)
+                               : !json_get_scaled(object, field->name, 0, 3, field->min, field->max, &value, err))
         return false;
-    *out = (int32_t)value;
+    limit_field_set(limits, field, (int32_t)value);
     return true;
 }
 
-static bool read_group(const struct json *root, const struct group *group, struct alarm_limits *limits, struct err *err)
+static bool read_group(const struct json *root, const char *group, struct alarm_limits *limits, struct err *err)
 {
-    static const char *const both[] = { "warning_high", "critical_high", "warning_low", "critical_low", "delay_s", NULL };
-    static const char *const low_only[] = { "warning_low", "critical_low", "delay_s", NULL };
+    const char *known[LIMIT_FIELD_COUNT + 1] = { NULL };
     const struct json *object = NULL;
-    int64_t delay_s = limits->delay_s[group->low];
-    if (!json_get_object(root, group->name, JSON_NULLABLE, &object, err))
+    int count = 0;
+    if (!json_get_object(root, group, JSON_NULLABLE, &object, err))
         return false;
     if (!object)
         return true;
-    bool ok = json_only(object, group->high < 0 ? low_only : both, err) &&
-              json_get_int(object, "delay_s", 0, 0, DELAY_S_MAX, &delay_s, err);
-    for (size_t i = 0; ok && i < sizeof fields / sizeof *fields; i++)
-        if (rule_of(group, &fields[i]) >= 0)
-            ok = read_threshold(object, fields[i].name, threshold(limits, rule_of(group, &fields[i]), fields[i].critical), err);
-    limits->delay_s[group->low] = (uint8_t)delay_s;
-    if (group->high >= 0)
-        limits->delay_s[group->high] = (uint8_t)delay_s;
-    return ok || err_context(err, "%s", group->name);
+    for (int i = 0; i < LIMIT_FIELD_COUNT; i++)
+        if (strcmp(limit_fields[i].group, group) == 0)
+            known[count++] = limit_fields[i].name;
+    bool ok = json_only(object, known, err);
+    for (int i = 0; ok && i < LIMIT_FIELD_COUNT; i++)
+        if (strcmp(limit_fields[i].group, group) == 0)
+            ok = read_field(object, &limit_fields[i], limits, err);
+    return ok || err_context(err, "%s", group);
 }
 
 static bool read_state(const struct json *root, struct alarm_limits *limits, struct err *err)
@@ -129,21 +101,6 @@ static bool read_state(const struct json *root, struct alarm_limits *limits, str
     return true;
 }
 
-static bool read_intervals(const struct json *root, struct alarm_limits *limits, struct err *err)
-{
-    const struct json *object = NULL;
-    if (!json_get_object(root, "expected_interval_s", JSON_NULLABLE, &object, err))
-        return false;
-    for (int vital = 0; object && vital < VITAL_COUNT; vital++) {
-        const char *name = vital_infos[vital].document_name;
-        int64_t value = limits->expected_interval_s[vital];
-        if (!json_get_int(object, name, JSON_NULLABLE, 1, EXPECTED_INTERVAL_S_MAX, &value, err))
-            return err_context(err, "expected_interval_s");
-        limits->expected_interval_s[vital] = json_has_null(object, name) ? 0 : (uint32_t)value;
-    }
-    return true;
-}
-
 bool limits_read_json(const char *text, size_t size, struct alarm_limits *limits, struct err *err)
 {
     static const char *const known[] = { "heart_rate", "spo2", "systolic", "temperature", "respiratory_rate", "spo2_scale",
@@ -151,9 +108,9 @@ bool limits_read_json(const char *text, size_t size, struct alarm_limits *limits
     struct json *root = NULL;
     /* The scale first: it brings its own default limits, which named ones then replace. */
     bool ok = json_parse_object(text, size, HTTP_JSON_BODY_MAX, &root, err) && json_only(root, known, err) &&
-              read_state(root, limits, err) && read_intervals(root, limits, err);
+              read_state(root, limits, err);
     for (size_t i = 0; ok && i < GROUP_COUNT; i++)
-        ok = read_group(root, &groups[i], limits, err);
+        ok = read_group(root, groups[i], limits, err);
     json_free(root);
     return ok && limits_validate(limits, err);
 }

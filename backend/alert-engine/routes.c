@@ -200,38 +200,56 @@ static void acknowledge_alert(void *context, struct http_request *request, struc
     json_put_end(&w);
 }
 
+/* The body is a vitals object: what makes it a reading is put in front of what it holds itself. */
+static bool read_vitals(const struct http_request *request, const char *id, int64_t now_us, struct json_reading *out, struct err *err)
+{
+    struct json *root = NULL;
+    struct json_reading_error error = { 0 };
+    char time[TIME_TEXT_SIZE];
+    struct buf text;
+    if (!json_parse_object(request->body, request->body_size, HTTP_JSON_BODY_MAX, &root, err))
+        return false;
+    bool has_id = json_has(root, "patient_id"), has_time = json_has(root, "timestamp") || json_has(root, "@timestamp");
+    const char *rest = memchr(request->body, '{', request->body_size);
+    rest++;
+    buf_init(&text, HTTP_JSON_BODY_MAX + 200);
+    buf_add_char(&text, '{');
+    if (!has_id)
+        buf_printf(&text, "\"patient_id\":\"%s\"", id);
+    if (!has_time)
+        buf_printf(&text, "%s\"timestamp\":\"%s\"", has_id ? "" : ",", time_format(now_us, time));
+    if (json_count(root) && (!has_id || !has_time))
+        buf_add_char(&text, ',');
+    buf_add(&text, rest, (size_t)(request->body + request->body_size - rest));
+    bool ok = json_reading_parse(text.data, text.length, now_us, out, &error) || err_set(err, ERR_INPUT, "%s", error.detail);
+    if (ok && strcmp(out->patient_id, id) != 0)
+        ok = err_set(err, ERR_INPUT, "patient_id: %s in the body, %s in the path", out->patient_id, id);
+    buf_free(&text);
+    json_free(root);
+    return ok;
+}
+
+static bool analyze_checked(struct alert_service *service, const struct http_request *request, uint32_t *out_patient,
+                            struct json_reading *out, struct err *err)
+{
+    const char *id = http_query(request, "patient_id");
+    if (!id || !id[0])
+        return err_set(err, ERR_INPUT, "patient_id: is missing: POST /api/analyze?patient_id=P001");
+    return find_patient(service, id, out_patient, err) &&
+           read_vitals(request, id, clock_now_us(service->clock), out, err);
+}
+
 static void analyze(void *context, struct http_request *request, struct http_reply *reply)
 {
     struct alert_service *service = context;
     struct err err = { 0 };
     struct json_reading parsed;
-    struct json_reading_error error = { 0 };
     struct alert alerts[ALERT_TYPE_COUNT];
-    struct buf text;
     uint32_t patient;
-    char time[TIME_TEXT_SIZE];
-    const char *id = http_query(request, "patient_id");
-    if (!find_patient(service, id, &patient, &err)) {
+    if (!analyze_checked(service, request, &patient, &parsed, &err)) {
         http_reply_error(reply, &err);
         return;
     }
-    /* The body is a vitals object: the two fields that make it a reading are put in front. */
-    const char *brace = memchr(request->body, '{', request->body_size);
-    buf_init(&text, HTTP_JSON_BODY_MAX + 200);
-    buf_printf(&text, "{\"patient_id\":\"%s\",\"timestamp\":\"%s\"", id, time_format(clock_now_us(service->clock), time));
-    if (brace) {
-        size_t rest = request->body_size - (size_t)(brace + 1 - request->body);
-        if (memchr(brace + 1, ':', rest))
-            buf_add_char(&text, ',');
-        buf_add(&text, brace + 1, rest);
-    }
-    if (!json_reading_parse(text.data, text.length, clock_now_us(service->clock), &parsed, &error)) {
-        err_set(&err, ERR_INPUT, "%s", error.detail);
-        http_reply_error(reply, &err);
-        buf_free(&text);
-        return;
-    }
-    buf_free(&text);
     struct json_writer w = json_write(reply->body);
     json_put_object(&w, NULL);
     json_put_array(&w, "alerts");

@@ -12,6 +12,7 @@ enum {
 
     /* HTTP */
     HTTP_BODY_SIZE_MAX     = 8 << 20,   /* NDJSON batch after gunzip: 40,000 readings of 200 bytes */
+    HTTP_BODY_DISCARD_MAX  = 64 << 20,  /* read and thrown away to answer 413; beyond it the connection is cut */
     HTTP_BODY_GZIP_RATIO   = 100,       /* JSON of vitals packs about 12:1; more than 100:1 is a bomb */
     HTTP_JSON_BODY_MAX     = 64 << 10,  /* a request that is one document */
     HTTP_HEADER_SIZE_MAX   = 8 << 10,   /* request line and headers; MHD's pool per connection */

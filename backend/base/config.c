@@ -260,9 +260,6 @@ bool config_validate(const struct config *config, struct err *err)
 {
     if (!target_known(config->target, err))
         return false;
-    if (config->alarms.escalate_medium_s < config->alarms.escalate_high_s)
-        return err_set(err, ERR_CONFIG, "alarms.escalate_medium_s: must not be shorter than alarms.escalate_high_s (%d)",
-                       config->alarms.escalate_high_s);
     if (strcmp(config->store.engine, "memory") == 0 && strcmp(config->target, "all") != 0)
         return err_set(err, ERR_CONFIG, "store.engine: memory is not shared between processes; it goes with target all only");
     for (const char *p = config->http.allowed_origins; *p; p += strcspn(p, ","), p += *p == ',') {

@@ -39,12 +39,8 @@ struct config {
     struct {
         bool admit;
         char source[16];                        /* simulator, none */
-        int patients, seed, future_max_s;
+        int patients, seed;
     } ingest;
-    struct {
-        int warning_delay_s, reminder_s, escalate_high_s, escalate_medium_s;
-        int expected_interval_default_s;
-    } alarms;
     struct {
         int interval_s, window;
     } summaries;

@@ -41,15 +41,6 @@ const struct config_key config_keys[] = {
     CHOICE("ingest.source", ingest.source, "simulator", sources, "Built-in source of readings; none waits for devices."),
     INT("ingest.patients", ingest.patients, "10", 0, PATIENT_COUNT_MAX, "Simulated patients."),
     INT("ingest.seed", ingest.seed, "1", 0, INT32_MAX, "Seed of the simulator; the same seed gives the same ward."),
-    /* Monitors drift: NTP-less devices are found minutes off, and an hour is a wrong time zone (trust.md D8). */
-    INT("ingest.future_max_s", ingest.future_max_s, "60", 0, 3600, "A reading further in the future than this is refused."),
-
-    /* Goerges 2009: 14 s of delay remove half of the ineffective alarms.  30 s is clinical.md's cap. */
-    INT("alarms.warning_delay_s", alarms.warning_delay_s, "15", 0, 30, "How long a warning condition must hold; critical ones have their own, shorter cap."),
-    INT("alarms.reminder_s", alarms.reminder_s, "120", 10, 3600, "An unacknowledged alarm sounds again after this."),
-    INT("alarms.escalate_high_s", alarms.escalate_high_s, "60", 10, 3600, "An unanswered high-priority alarm goes to the next receiver."),
-    INT("alarms.escalate_medium_s", alarms.escalate_medium_s, "300", 10, 7200, "An unanswered medium-priority alarm goes to the next receiver."),
-    INT("alarms.expected_interval_default_s", alarms.expected_interval_default_s, "5", 1, 3600, "Readings are expected this often until a device shows its own pace."),
 
     INT("summaries.interval_s", summaries.interval_s, "300", 10, 86400, "Every patient gets a new summary this often."),
     INT("summaries.window", summaries.window, "5", 1, 60, "Newest readings a summary is written from; the published model was trained on 5."),

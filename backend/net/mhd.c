@@ -63,7 +63,7 @@ struct mhd_request {
     struct port *port;
     struct MHD_Connection *connection;
     void *context;                        /* of the route's table */
-    size_t body_limit;
+    size_t body_limit, body_discarded;
     enum phase phase;
     bool too_large, deferred, in_pool;
     char remote[64];
@@ -385,15 +385,20 @@ static bool authorize(struct mhd_request *r, struct err *err)
     return !options->authorize || options->authorize(options->authorize_context, &r->request, token, r->request.route->right, err);
 }
 
+/* A body that is somewhat too large is read and thrown away: a client that is still sending when the
+ * connection closes never sees why (its kernel drops the answer with the reset). */
 static bool body_fits(struct mhd_request *r, struct err *err)
 {
     r->body_limit = r->request.route->flags & ROUTE_BIG_BODY ? HTTP_BODY_SIZE_MAX : HTTP_JSON_BODY_MAX;
     buf_init(&r->body, r->body_limit);
-    const char *text = http_header(&r->request, "Content-Length");
+    const char *text = http_header(&r->request, "Content-Length"), *expect = http_header(&r->request, "Expect");
     int64_t length = 0;
-    if (text && str_to_int(text, 0, INT64_MAX, &length) && (uint64_t)length > r->body_limit)
-        return err_set(err, ERR_TOO_LARGE, "The body of %lld bytes is above %zu", (long long)length, r->body_limit);
-    return true;
+    if (!text || !str_to_int(text, 0, INT64_MAX, &length) || (uint64_t)length <= r->body_limit)
+        return true;
+    r->too_large = true;
+    if (length <= HTTP_BODY_DISCARD_MAX && !expect)
+        return true;
+    return err_set(err, ERR_TOO_LARGE, "The body of %lld bytes is above %zu", (long long)length, r->body_limit);
 }
 
 /* Headers are in.  MHD_YES without a queued reply: go on with the body. */
@@ -488,11 +493,14 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return MHD_YES;
     if (!*upload_size)
         return run(r);
-    /* A sender that goes on far beyond the bound without having said so is cut off. */
-    if (r->too_large && *upload_size > r->body_limit)
-        return MHD_NO;
-    buf_add(&r->body, upload, *upload_size);
+    if (r->too_large)
+        r->body_discarded += *upload_size;
+    else
+        buf_add(&r->body, upload, *upload_size);
     r->too_large |= r->body.overflow;
+    /* A sender that goes on far beyond the bound is cut off. */
+    if (r->body_discarded > HTTP_BODY_DISCARD_MAX)
+        return MHD_NO;
     *upload_size = 0;
     return MHD_YES;
 }
