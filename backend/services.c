@@ -52,15 +52,34 @@ static bool parse_one(const char *name, size_t length, unsigned *wanted, struct 
                    "summarizer-service, alert-engine)", (int)length, name);
 }
 
-static bool check_needs(unsigned wanted, struct err *err)
+static void add_names(struct buf *out, unsigned set)
 {
     for (int id = 0; id < SERVICE_COUNT; id++)
-        for (int other = 0; other < SERVICE_COUNT; other++)
-            if ((wanted & BIT(id)) && (services[id].needs & BIT(other)) && !(wanted & BIT(other)))
-                return err_set(err, ERR_CONFIG, "target: %s lacks %s: it works on its stream and store, which are in one "
-                               "process with the embedded store; add it: --target=%s,%s", services[id].name,
-                               services[other].name, services[other].name, services[id].name);
-    return true;
+        if (set & BIT(id))
+            buf_printf(out, "%s%s", out->length ? "," : "", services[id].name);
+}
+
+static bool check_needs(unsigned wanted, struct err *err)
+{
+    unsigned needed = wanted;
+    for (int id = 0; id < SERVICE_COUNT; id++)
+        if (wanted & BIT(id))
+            needed |= services[id].needs;
+    if (needed == wanted)
+        return true;
+    struct buf asked, lacks, all;
+    buf_init(&asked, 200);
+    buf_init(&lacks, 200);
+    buf_init(&all, 200);
+    add_names(&asked, wanted);
+    add_names(&lacks, needed & ~wanted);
+    add_names(&all, needed);
+    (void)err_set(err, ERR_CONFIG, "target: %s lacks %s: with the embedded store and stream these run in one process; "
+                  "use --target=%s, or all", asked.data, lacks.data, all.data);
+    buf_free(&asked);
+    buf_free(&lacks);
+    buf_free(&all);
+    return false;
 }
 
 bool services_parse(const char *target, unsigned *out_wanted, struct err *err)

@@ -93,15 +93,31 @@ static bool read_config(const struct arguments *arguments, struct config *config
     return config_validate(config, err);
 }
 
-static void greet(const struct app *app)
+/* Also when the start fails afterwards: the account exists, and nothing would show its password again. */
+static void show_first_login(const struct app *app)
 {
-    const struct config *config = app->config;
-    const char *host = strcmp(config->http.bind, "0.0.0.0") == 0 || strcmp(config->http.bind, "::") == 0 ? "127.0.0.1" : config->http.bind;
-    (void)printf("\nWardscribe %s is running: http://%s:%d\n", WARDSCRIBE_VERSION, host, 3000 + config->http.port_offset);
     if (app->first_start.username[0])
         (void)printf("  login     %s\n  password  %s\n  (shown this once; change it with `wardscribe user passwd %s`)\n",
                      app->first_start.username, app->first_start.password[0] ? app->first_start.password : "(from your file)",
                      app->first_start.username);
+    (void)fflush(stdout);
+}
+
+static void greet(const struct app *app)
+{
+    const struct config *config = app->config;
+    bool everywhere = strcmp(config->http.bind, "0.0.0.0") == 0 || strcmp(config->http.bind, "::") == 0;
+    const char *host = everywhere ? "127.0.0.1" : config->http.bind;
+    bool dashboard = app->wanted == (1u << SERVICE_COUNT) - 1;
+    (void)printf("\nWardscribe %s is running", WARDSCRIBE_VERSION);
+    if (dashboard)
+        (void)printf(": http://%s:%d", host, 3000 + config->http.port_offset);
+    (void)printf("\n");
+    for (int id = 0; id < SERVICE_COUNT && !dashboard; id++)
+        if (app->wanted >> id & 1)
+            (void)printf("  %-19s http://%s:%d\n", service_name((enum service_id)id), host,
+                         service_port((enum service_id)id) + config->http.port_offset);
+    show_first_login(app);
     (void)printf("  stop      Ctrl-C\n\n");
     (void)fflush(stdout);
 }
@@ -141,6 +157,7 @@ static int run(struct config *config)
         int number = wait_for_signal(&signals);
         log_info("stopping", LOG_STR("signal", strsignal(number)));
     } else {
+        show_first_login(&app);
         (void)fprintf(stderr, "wardscribe serve: %s\n", err.text);
     }
     explicit_bzero(&app.first_start, sizeof app.first_start);
