@@ -384,6 +384,8 @@ static void advance(struct alarm_patient *state, const struct alarm_limits *limi
 static uint8_t newer_vitals(const struct alarm_patient *state, const struct reading *reading)
 {
     uint8_t newer = 0;
+    if (reading->time_us <= state->floor_us)
+        return 0;
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (reading_usable(reading, (enum vital)vital) != VITAL_ABSENT && reading->time_us > state->last_us[vital])
             newer |= (uint8_t)(1u << vital);
@@ -397,7 +399,7 @@ void alarm_reading(struct alarm_patient *state, const struct alarm_limits *limit
     advance(state, limits, reading->time_us, events);
     uint8_t newer = newer_vitals(state, reading);
     state->live = (reading->flags & READING_LIVE) != 0;
-    state->discharged = 0;
+    state->discharged &= newer == 0;
     for (unsigned left = newer; left; left &= left - 1) {
         int vital = __builtin_ctz(left);
         learn_gap(state, vital, reading->time_us);
@@ -451,7 +453,7 @@ static void discharge(struct alarm_patient *state, struct alarm_events *events)
     }
     int64_t now_us = state->now_us;
     alarm_init(state, state->patient);
-    state->now_us = now_us;
+    state->now_us = state->floor_us = now_us;
     state->discharged = 1;
 }
 
@@ -479,7 +481,7 @@ bool alarm_command(struct alarm_patient *state, const struct alarm_limits *limit
         break;
     case ALARM_RESTARTED:
         if (state->live)
-            state->silence_base_us = command->time_us;
+            state->silence_base_us = command->time_us + RESTART_GRACE_S * US_IN_S;
         break;
     }
     state->due_us = earliest_due(state, limits);

@@ -70,6 +70,9 @@ enum { REMIND_HIGH_S = 120, REMIND_MEDIUM_S = 180 };
 /* Vitals that come at least this often are watched by a device: all of them lost is a total loss,
  * whatever is charted by hand besides.  Source: trust.md incident 4 ("no telem" shown as information). */
 enum { CONTINUOUS_S_MAX = 60, LAG_S_MAX = 60 };
+/* After a restart of ours devices need to connect again: silence counts from this much later, or every
+ * bed of the ward would be called disconnected at once.  Gateways try again within 1 to 5 s. */
+enum { RESTART_GRACE_S = 5 };
 
 enum { GAP_COUNT = 4, ALARM_EVENTS_MAX = 7 * ALERT_TYPE_COUNT };
 

@@ -244,27 +244,51 @@ static uint32_t add_patient(struct registry *registry, const char *id, int64_t n
     return number;
 }
 
+static void readmit(struct patient *patient, int64_t now_us)
+{
+    patient->discharged = false;
+    patient->saved = false;
+    patient->admitted_us = now_us;
+}
+
+/* With the write lock held; 0: the ward is full. */
+static uint32_t find_or_add(struct registry *registry, const char *id, int64_t now_us)
+{
+    uint32_t number = *index_slot(registry, &registry->patient_index, patient_name_of, id);
+    if (!number)
+        return registry->patient_count == PATIENT_COUNT_MAX ? 0 : add_patient(registry, id, now_us);
+    if (registry->patients[number]->discharged)
+        readmit(registry->patients[number], now_us);
+    return number;
+}
+
 bool registry_admit(struct registry *registry, const char *id, int64_t now_us, uint32_t *out_number, bool *out_unsaved,
                     struct err *err)
 {
     (void)pthread_rwlock_rdlock(&registry->lock);
     uint32_t number = *index_slot(registry, &registry->patient_index, patient_name_of, id);
+    bool here = number && !registry->patients[number]->discharged;
     *out_unsaved = number && !registry->patients[number]->saved;
     (void)pthread_rwlock_unlock(&registry->lock);
     *out_number = number;
-    if (number)
+    if (here)
         return true;
     if (!name_is_valid(id))
         return err_set(err, ERR_INPUT, "patient_id: must be 1 to 31 of A-Z a-z 0-9 . _ -");
     (void)pthread_rwlock_wrlock(&registry->lock);
-    number = *index_slot(registry, &registry->patient_index, patient_name_of, id);
-    bool full = registry->patient_count == PATIENT_COUNT_MAX;
-    if (!number && !full)
-        number = add_patient(registry, id, now_us);
+    *out_number = number = find_or_add(registry, id, now_us);
+    *out_unsaved = number && !registry->patients[number]->saved;
     (void)pthread_rwlock_unlock(&registry->lock);
-    *out_number = number;
-    *out_unsaved = true;
     return number || err_set(err, ERR_TOO_LARGE, "the ward is full: %d patients", PATIENT_COUNT_MAX);
+}
+
+bool registry_is_admitted(const struct registry *registry, const char *id)
+{
+    (void)pthread_rwlock_rdlock(lock_of(registry));
+    uint32_t number = *index_slot(registry, &registry->patient_index, patient_name_of, id);
+    bool admitted = number && !registry->patients[number]->discharged;
+    (void)pthread_rwlock_unlock(lock_of(registry));
+    return admitted;
 }
 
 void registry_saved(struct registry *registry, uint32_t number)

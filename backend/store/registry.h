@@ -19,7 +19,8 @@ void registry_free(struct registry *registry);
 
 uint32_t registry_count(const struct registry *registry);        /* numbers 1 … count */
 uint32_t registry_find(const struct registry *registry, const char *id); /* 0: unknown */
-/* Finds or admits; the id must be [A-Za-z0-9._-]{1,31}. */
+bool registry_is_admitted(const struct registry *registry, const char *id); /* known and not discharged */
+/* Finds or admits, also again after a discharge; the id must be [A-Za-z0-9._-]{1,31}. */
 bool registry_admit(struct registry *registry, const char *id, int64_t now_us, uint32_t *out_number,
                     bool *out_unsaved, struct err *err) MUST_CHECK;
 void registry_saved(struct registry *registry, uint32_t number);

@@ -42,7 +42,7 @@ static bool add_patient(struct harvest *h, const char *id, uint32_t *out_number,
     struct err err = { 0 };
     bool unsaved;
     struct registry *registry = h->vitals->registry;
-    if (!h->vitals->config->ingest.admit && !registry_find(registry, id))
+    if (!h->vitals->config->ingest.admit && !registry_is_admitted(registry, id))
         return json_reading_fail(error, "patient_id", "patient_id: %s is not admitted (ingest.admit is false)", id);
     if (!registry_admit(registry, id, h->now_us, out_number, &unsaved, &err))
         return json_reading_fail(error, "patient_id", "%s", err.text);

@@ -518,6 +518,8 @@ bool ward_write_live(struct ward *ward, uint32_t patient, struct buf *out)
             put_value(&w, vital_infos[vital].json_name, shown_value(bed, lost, vital));
         json_put_text(&w, "alertSeverity", severity_name(severity_of(bed)));
         put_time(&w, "timestamp", newest_time(bed));
+        put_times(&w, bed); /* a cuff pressure of an hour ago must not look like one of now */
+        put_stale(&w, bed);
         json_put_end(&w);
     }
     (void)pthread_mutex_unlock(&ward->lock);
