@@ -18,6 +18,7 @@ enum {
     PREFETCH_AHEAD = 6,          /* readings; bench/alarm */
     SNAPSHOT_SLICE = 1024,       /* states per store unit: about 1 MB */
     COMMAND_WAIT_S = 10,
+    CATCH_UP_MS = 250,
 };
 #define SNAPSHOT_EVERY_US (30 * US_PER_S)
 #define RETRY_EVERY_US US_PER_S
@@ -30,6 +31,8 @@ struct slot {
     struct alarm_patient state;
     struct alarm_limits *limits;  /* NULL: the ward's defaults */
     int64_t seq_done;             /* records below are in `state` */
+    uint32_t lag_minute;          /* the minute of lag_ms; lag_before_ms is of the one before */
+    uint16_t lag_ms, lag_before_ms;
     bool dirty;
 };
 
@@ -59,6 +62,7 @@ struct engine {
     atomic_int in_flight;
     atomic_llong looked_us;
     atomic_bool stopping;
+    bool recovered;               /* the journal has been read: readings come live from now on */
     struct alert *outbox;         /* changes of the slice at hand */
     uint32_t outbox_count, outbox_capacity;
 };
@@ -174,6 +178,28 @@ static void retry_failed(struct engine *engine, int64_t now_us)
 
 /* ---- the stream in ---- */
 
+/* How long after its stamp a live reading came, at most, in this minute and the last: a device whose
+ * clock is slow, or that sends ten seconds at once, is not silent in between. */
+static void note_lag(struct slot *slot, const struct reading *reading, int64_t now_us)
+{
+    uint32_t minute = (uint32_t)(now_us / US_PER_MIN);
+    int64_t lag_us = now_us - reading->time_us;
+    if (!(reading->flags & READING_LIVE) || lag_us > READING_LIVE_US)
+        return;
+    if (slot->lag_minute != minute) {
+        slot->lag_before_ms = slot->lag_minute + 1 == minute ? slot->lag_ms : 0;
+        slot->lag_ms = 0;
+        slot->lag_minute = minute;
+    }
+    if (lag_us > slot->lag_ms * US_PER_MS)
+        slot->lag_ms = (uint16_t)(lag_us / US_PER_MS);
+}
+
+static int64_t lag_us_of(const struct slot *slot)
+{
+    return (slot->lag_ms > slot->lag_before_ms ? slot->lag_ms : slot->lag_before_ms) * US_PER_MS;
+}
+
 static void prefetch(struct engine *engine, const struct stream_batch *batch, uint32_t i)
 {
     if (i < batch->count && batch->readings[i].patient <= engine->count)
@@ -182,6 +208,7 @@ static void prefetch(struct engine *engine, const struct stream_batch *batch, ui
 
 static void take_readings(struct engine *engine, const struct stream_batch *batch)
 {
+    int64_t now_us = clock_now_us(engine->service->clock);
     for (uint32_t i = 0; i < batch->count;) {
         (void)pthread_mutex_lock(&engine->lock);
         for (uint32_t end = i + SLICE < batch->count ? i + SLICE : batch->count; i < end; i++) {
@@ -191,6 +218,8 @@ static void take_readings(struct engine *engine, const struct stream_batch *batc
             if (batch->seq + i < slot->seq_done)
                 continue;
             events.count = 0;
+            if (engine->recovered)
+                note_lag(slot, &batch->readings[i], now_us);
             alarm_reading(&slot->state, limits_of(engine, slot), &batch->readings[i], &events);
             keep_events(engine, slot, &events);
             slot->seq_done = batch->seq + i + 1;
@@ -246,10 +275,10 @@ static void tick(struct engine *engine)
     for (uint32_t number = 1; number <= engine->count; number++) {
         struct slot *slot = slot_of(engine, number);
         struct alarm_events events;
-        if (!slot->state.live || slot->state.due_us > now_us)
+        if (!slot->state.live || slot->state.due_us > now_us - lag_us_of(slot))
             continue;
         events.count = 0;
-        alarm_tick(&slot->state, limits_of(engine, slot), now_us, &events);
+        alarm_tick(&slot->state, limits_of(engine, slot), now_us - lag_us_of(slot), &events);
         keep_events(engine, slot, &events);
     }
     (void)pthread_mutex_unlock(&engine->lock);
@@ -390,6 +419,8 @@ static bool recover(struct engine *engine, struct err *err)
         take_batch(engine, batch);
         stream_release(engine->consumer, batch);
     }
+    if (engine->processed_seq < target)
+        engine->processed_seq = target;
     struct alarm_command restarted = { .kind = ALARM_RESTARTED, .time_us = clock_now_us(engine->service->clock) };
     return !engine->count || stream_publish_command(engine->service->stream, 0, &restarted, NULL, NULL, NULL, NULL, err);
 }
@@ -406,6 +437,7 @@ bool engine_open(struct alert_service *service, struct engine **out, struct err 
     *out = engine;
     if (!load_states(engine, err) || !recover(engine, err))
         return false;
+    engine->recovered = true;
     engine->snapshot_us = clock_monotonic_us(service->clock);
     atomic_store(&engine->looked_us, engine->snapshot_us);
     CHECK(pthread_create(&engine->thread, NULL, engine_thread, engine) == 0);
@@ -542,27 +574,45 @@ static void on_durable(void *context, bool ok, const struct err *err)
     (void)sem_post(&wait->sem);
 }
 
-static bool wait_in_force(struct engine *engine, int64_t seq, struct err *err)
+/* Until the records below `end` are done. */
+static bool wait_processed(struct engine *engine, int64_t end, int64_t for_us)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += COMMAND_WAIT_S;
+    int64_t ns = until.tv_nsec + for_us * 1000;
+    until.tv_sec += ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
     int result = 0;
     (void)pthread_mutex_lock(&engine->lock);
-    while (engine->processed_seq <= seq && !result)
+    while (engine->processed_seq < end && !result)
         result = pthread_cond_timedwait(&engine->processed, &engine->lock, &until);
-    bool done = engine->processed_seq > seq;
+    bool done = engine->processed_seq >= end;
     (void)pthread_mutex_unlock(&engine->lock);
-    return done || err_set(err, ERR_TIMEOUT, "the alert-engine has not answered within %d s", COMMAND_WAIT_S);
+    return done;
+}
+
+void engine_catch_up(struct engine *engine)
+{
+    (void)wait_processed(engine, stream_end(engine->service->stream), CATCH_UP_MS * US_PER_MS);
+}
+
+static bool wait_in_force(struct engine *engine, int64_t seq, struct err *err)
+{
+    return wait_processed(engine, seq + 1, COMMAND_WAIT_S * US_PER_S) ||
+           err_set(err, ERR_TIMEOUT, "the alert-engine has not answered within %d s", COMMAND_WAIT_S);
 }
 
 bool engine_command(struct engine *engine, uint32_t patient, const struct alarm_command *command,
                     const struct stream_rows *rows, struct err *err)
 {
     struct durable_wait wait = { 0 };
+    struct alarm_command lagging = *command;
     int64_t seq = 0;
     CHECK(sem_init(&wait.sem, 0, 0) == 0);
-    bool ok = stream_publish_command(engine->service->stream, patient, command, rows, on_durable, &wait, &seq, err);
+    (void)pthread_mutex_lock(&engine->lock);
+    lagging.lag_us = patient && patient <= engine->count ? lag_us_of(slot_of(engine, patient)) : 0;
+    (void)pthread_mutex_unlock(&engine->lock);
+    bool ok = stream_publish_command(engine->service->stream, patient, &lagging, rows, on_durable, &wait, &seq, err);
     if (ok) {
         while (sem_wait(&wait.sem) != 0)
             ;

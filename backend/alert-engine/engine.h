@@ -37,6 +37,8 @@ struct http_routes alert_routes(struct alert_service *service);
 bool engine_open(struct alert_service *service, struct engine **out, struct err *err) MUST_CHECK;
 void engine_close(struct engine *engine);
 bool engine_alive(struct engine *engine);     /* has looked at its queue within 2 s */
+/* Waits, a moment at most, until everything that was acknowledged before this call has been judged. */
+void engine_catch_up(struct engine *engine);
 /* Copies of the open alerts; patient 0: all.  Worst first, then newest. */
 size_t engine_open_alerts(struct engine *engine, uint32_t patient, struct arena *arena, struct alert **out);
 bool engine_find(struct engine *engine, uint32_t patient, enum alert_type type, int64_t onset_ms, struct alert *out);

@@ -75,6 +75,7 @@ static void list_ward(void *context, struct http_request *request, struct http_r
         answer_stored(service, request, reply, 0, (size_t)limit);
         return;
     }
+    engine_catch_up(service->engine);
     size_t count = engine_open_alerts(service->engine, 0, request->arena, &alerts);
     put_list(service, reply, alerts, count < (size_t)limit ? count : (size_t)limit);
 }
@@ -91,6 +92,7 @@ static void list_patient_open(void *context, struct http_request *request, struc
         http_reply_error(reply, &err);
         return;
     }
+    engine_catch_up(service->engine);
     size_t count = engine_open_alerts(service->engine, patient, request->arena, &alerts);
     put_list(service, reply, alerts, count < (size_t)limit ? count : (size_t)limit);
 }

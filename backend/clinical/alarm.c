@@ -118,9 +118,19 @@ static uint8_t known_vitals(const struct alarm_patient *state)
     return known;
 }
 
-static void set_lost(struct alarm_patient *state, struct alert *alert, uint8_t lost)
+static uint8_t continuous_vitals(const struct alarm_patient *state, const struct alarm_limits *limits)
 {
-    bool all = lost == known_vitals(state);
+    uint8_t continuous = 0;
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        if (state->last_us[vital] && expected_us(state, limits, (enum vital)vital) <= CONTINUOUS_S_MAX * US_IN_S)
+            continuous |= (uint8_t)(1u << vital);
+    return continuous;
+}
+
+static void set_lost(struct alarm_patient *state, const struct alarm_limits *limits, struct alert *alert, uint8_t lost)
+{
+    uint8_t continuous = continuous_vitals(state, limits);
+    bool all = lost == known_vitals(state) || (continuous && (lost & continuous) == continuous);
     alert->lost = lost;
     alert->severity = all ? SEVERITY_WARNING : SEVERITY_INFO;
     alert->priority = all ? PRIORITY_MEDIUM : PRIORITY_LOW;
@@ -149,19 +159,20 @@ static void lose_vitals(struct alarm_patient *state, const struct alarm_limits *
         };
         state->open |= bit(ALERT_SENSOR);
     }
-    set_lost(state, alert, alert->lost | newly);
+    set_lost(state, limits, alert, alert->lost | newly);
     mark_gaps(state, newly);
     emit(state, events, alert, open ? ALARM_SENSORS : ALARM_OPENED);
 }
 
-static void regain_vitals(struct alarm_patient *state, uint8_t seen, struct alarm_events *events)
+static void regain_vitals(struct alarm_patient *state, const struct alarm_limits *limits, uint8_t seen,
+                          struct alarm_events *events)
 {
     struct alert *alert = &state->alerts[ALERT_SENSOR];
     if (!(state->open & bit(ALERT_SENSOR)) || !(alert->lost & seen))
         return;
     uint8_t still = alert->lost & (uint8_t)~seen;
     if (still) {
-        set_lost(state, alert, still);
+        set_lost(state, limits, alert, still);
         emit(state, events, alert, ALARM_SENSORS);
         return;
     }
@@ -392,29 +403,68 @@ static uint8_t newer_vitals(const struct alarm_patient *state, const struct read
     return newer;
 }
 
+static void set_earlier(int64_t *time, int64_t bound)
+{
+    *time = *time < bound ? *time : bound;
+}
+
+/* See CLOCK_SET_BACK_US.  Nothing that was stamped ahead may keep this reading from counting. */
+static void follow_clock_back(struct alarm_patient *state, const struct reading *reading)
+{
+    int64_t time_us = reading->time_us;
+    if (!(reading->flags & READING_LIVE) || state->now_us - time_us <= CLOCK_SET_BACK_US)
+        return;
+    state->now_us = time_us;
+    set_earlier(&state->silence_base_us, time_us);
+    set_earlier(&state->floor_us, time_us - 1);
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        set_earlier(&state->last_us[vital], time_us - 1);
+    for (unsigned left = state->open | state->pending; left; left &= left - 1) {
+        set_earlier(&state->alerts[__builtin_ctz(left)].raised_us, time_us);
+        if (state->pending >> __builtin_ctz(left) & 1)
+            set_earlier(&state->alerts[__builtin_ctz(left)].onset_us, time_us);
+    }
+}
+
+static void note_values(struct alarm_patient *state, const struct reading *reading, uint8_t newer)
+{
+    for (unsigned left = newer; left; left &= left - 1) {
+        int vital = __builtin_ctz(left);
+        learn_gap(state, vital, reading->time_us);
+        state->last_us[vital] = reading->time_us;
+        state->last_milli[vital] = reading->value_milli[vital];
+    }
+    if (newer >> VITAL_SYSTOLIC & 1)
+        state->last_other_milli = reading_usable(reading, VITAL_DIASTOLIC);
+}
+
+/* The newest values, as of time_us, of the vitals in the set. */
+static void judge(struct alarm_patient *state, const struct alarm_limits *limits, uint8_t vitals, int64_t time_us,
+                  struct alarm_events *events)
+{
+    for (int type = 0; type < ALERT_RULE_COUNT; type++) {
+        enum vital vital = alert_rules[type].vital;
+        if (!(vitals >> vital & 1))
+            continue;
+        struct sample sample = { state->last_milli[vital], VITAL_ABSENT, time_us };
+        if (vital == VITAL_SYSTOLIC)
+            sample.other_milli = state->last_other_milli;
+        step_rule(state, limits, type, &sample, events);
+    }
+}
+
 void alarm_reading(struct alarm_patient *state, const struct alarm_limits *limits, const struct reading *reading,
                    struct alarm_events *events)
 {
+    follow_clock_back(state, reading);
     /* A reading that brings nothing still moves the patient's time: that is how silence is noticed. */
     advance(state, limits, reading->time_us, events);
     uint8_t newer = newer_vitals(state, reading);
     state->live = (reading->flags & READING_LIVE) != 0;
     state->discharged &= newer == 0;
-    for (unsigned left = newer; left; left &= left - 1) {
-        int vital = __builtin_ctz(left);
-        learn_gap(state, vital, reading->time_us);
-        state->last_us[vital] = reading->time_us;
-    }
-    regain_vitals(state, newer, events);
-    for (int type = 0; type < ALERT_RULE_COUNT; type++) {
-        enum vital vital = alert_rules[type].vital;
-        if (!(newer >> vital & 1))
-            continue;
-        struct sample sample = { reading->value_milli[vital], VITAL_ABSENT, reading->time_us };
-        if (vital == VITAL_SYSTOLIC)
-            sample.other_milli = reading_usable(reading, VITAL_DIASTOLIC);
-        step_rule(state, limits, type, &sample, events);
-    }
+    note_values(state, reading, newer);
+    regain_vitals(state, limits, newer, events);
+    judge(state, limits, newer, reading->time_us, events);
     state->due_us = earliest_due(state, limits);
 }
 
@@ -457,13 +507,25 @@ static void discharge(struct alarm_patient *state, struct alarm_events *events)
     state->discharged = 1;
 }
 
+/* A recording's patient is judged by its next reading: its time stands still until then. */
+static void judge_again(struct alarm_patient *state, const struct alarm_limits *limits, int64_t time_us,
+                        struct alarm_events *events)
+{
+    uint8_t here = known_vitals(state);
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        if (is_lost(state, vital))
+            here &= (uint8_t)~(1u << vital);
+    if (state->live && !state->discharged)
+        judge(state, limits, here, time_us, events);
+}
+
 bool alarm_command(struct alarm_patient *state, const struct alarm_limits *limits, const struct alarm_command *command,
                    struct alarm_events *events)
 {
     bool applied = true;
     /* A replayed patient lives in the recording's time; the wall clock must not move it. */
     if (state->live && command->kind != ALARM_RESTARTED)
-        advance(state, limits, command->time_us, events);
+        advance(state, limits, command->time_us - command->lag_us, events);
     switch (command->kind) {
     case ALARM_ACKNOWLEDGE:
         applied = acknowledge(state, command, events);
@@ -474,8 +536,9 @@ bool alarm_command(struct alarm_patient *state, const struct alarm_limits *limit
     case ALARM_RESUME:
         state->paused_until_us = 0;
         break;
-    case ALARM_LIMITS:
-        break; /* the caller passes the new limits from now on */
+    case ALARM_LIMITS: /* the caller passes the new limits from now on */
+        judge_again(state, limits, command->time_us, events);
+        break;
     case ALARM_DISCHARGE:
         discharge(state, events);
         break;
@@ -500,7 +563,7 @@ enum alert_severity alarm_severity(const struct alarm_patient *state)
 
 /* ---- bytes: version, the fixed part, then the alerts that are open or pending ---- */
 
-enum { SAVE_VERSION = 1 };
+enum { SAVE_VERSION = 2 };
 
 size_t alarm_save(const struct alarm_patient *state, unsigned char *out)
 {

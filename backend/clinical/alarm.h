@@ -16,8 +16,10 @@
  *            same alerts, byte for byte.
  * Late:      a vital not newer than the last of its kind changes nothing.  The exception is a clock
  *            that was set back: see CLOCK_SET_BACK_US.
- * Lag:       a device whose stamps run behind the others' (its clock, or readings sent in batches) gets
- *            that much longer before its vitals count as lost; the lag is learned and decays.
+ * Lag:       a device whose stamps run behind the server's clock (its own is slow, or it sends in batches)
+ *            must not be called silent before its readings can have come: the caller knows the lag and
+ *            ticks that much later; a command carries it.
+ * Limits:    new ones judge the newest values of a live patient at once.
  * Silence:   a vital is lost when no usable value came for 2 expected intervals; expected is set by
  *            the limits or learned: the third smallest of the last four gaps, so that one outage
  *            does not stretch it and a changed rate is learned after two.  Before three gaps are
@@ -63,13 +65,9 @@ enum { ESCALATE_1_S = 60, ESCALATE_2_S = 180 };
  * back.  The patient's time follows it, so that no reading is taken for late for the next hour. */
 #define CLOCK_SET_BACK_US (2 * READING_LIVE_US)
 
-/* No pause is longer.  Source: API, POST pause "minutes: 1..30"; trust.md incident 7 (silence without end). */
-enum { PAUSE_S_MAX = 30 * 60 };
-/* Reminders of what nobody has acknowledged.  Source: Philips X2 manual, alarm reminder 1, 2 or 3 min. */
-enum { REMIND_HIGH_S = 120, REMIND_MEDIUM_S = 180 };
 /* Vitals that come at least this often are watched by a device: all of them lost is a total loss,
  * whatever is charted by hand besides.  Source: trust.md incident 4 ("no telem" shown as information). */
-enum { CONTINUOUS_S_MAX = 60, LAG_S_MAX = 60 };
+enum { CONTINUOUS_S_MAX = 60 };
 /* After a restart of ours devices need to connect again: silence counts from this much later, or every
  * bed of the ward would be called disconnected at once.  Gateways try again within 1 to 5 s. */
 enum { RESTART_GRACE_S = 5 };
@@ -82,10 +80,9 @@ struct alarm_patient {
     int64_t due_us;                       /* nothing happens by itself before; INT64_MAX: never */
     int64_t silence_base_us;              /* silence counts from here at the earliest (a restart) */
     int64_t floor_us;                     /* readings up to here are history (a discharge) */
-    int64_t paused_until_us;              /* sound off until; 0: not paused.  Read it with alarm_paused() */
+    int64_t paused_until_us;              /* sound off until; 0: not paused */
     int32_t last_milli[VITAL_COUNT];      /* newest usable value: judged again when limits change */
     int32_t last_other_milli;             /* the diastolic beside the newest systolic */
-    uint32_t lag_ms[VITAL_COUNT];         /* learned: how far the vital's stamps come behind */
     uint32_t expected_ms[VITAL_COUNT];    /* learned */
     uint32_t gap_ms[VITAL_COUNT][GAP_COUNT];
     uint8_t gap_count[VITAL_COUNT];       /* how many are known, at most GAP_COUNT */
@@ -101,7 +98,7 @@ struct alarm_patient {
 
 enum alarm_command_kind {
     ALARM_ACKNOWLEDGE,       /* type, onset_us, user */
-    ALARM_PAUSE,             /* until_us, at most PAUSE_S_MAX after time_us */
+    ALARM_PAUSE,             /* until_us */
     ALARM_RESUME,
     ALARM_LIMITS,            /* limits: from now on, the newest values are judged by them at once */
     ALARM_DISCHARGE,         /* closes everything; a later reading admits again */
@@ -109,6 +106,7 @@ enum alarm_command_kind {
 };
 struct alarm_command {
     int64_t time_us;
+    int64_t lag_us;          /* how far the patient's readings come behind the clock that time_us is of */
     enum alarm_command_kind kind;
     enum alert_type type;
     int64_t onset_us, until_us;
@@ -139,13 +137,6 @@ void alarm_tick(struct alarm_patient *state, const struct alarm_limits *limits, 
 bool alarm_command(struct alarm_patient *state, const struct alarm_limits *limits, const struct alarm_command *command,
                    struct alarm_events *events);
 
-/* The pause of the sound is in force: it ends by itself, and also when the clock is set back. */
-bool alarm_paused(const struct alarm_patient *state, int64_t now_us);
-/* What should sound now: the highest priority that is open, not acknowledged and not paused; -1: nothing. */
-int alarm_sounding(const struct alarm_patient *state, int64_t now_us);
-/* How many reminders of this alert have become due until now; a caller that remembers the number it
- * has sent sends the next one when it grows.  No state: nothing to lose in a restart, no flood after. */
-uint32_t alert_reminders(const struct alert *alert, int64_t now_us);
 /* Before alarm_reading() in a batch over many patients: hides the cache misses (bench/alarm). */
 static inline void alarm_prefetch(const struct alarm_patient *state)
 {

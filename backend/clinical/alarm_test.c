@@ -239,6 +239,104 @@ static void a_restart_raises_no_flood(void **state)
     only_event(&bed, ALARM_OPENED);
 }
 
+static void send_live(struct bed *bed, double second, enum vital vital, double value)
+{
+    struct reading reading = reading_at(T0 + (int64_t)(second * 1e6));
+    reading.value_milli[vital] = (int32_t)(value * 1000 + 0.5);
+    reading.flags = READING_LIVE;
+    bed->events.count = 0;
+    alarm_reading(&bed->state, &bed->limits, &reading, &bed->events);
+}
+
+static void a_clock_that_was_ahead_and_is_set_back_silences_nothing(void **state)
+{
+    (void)state;
+    struct bed bed;
+    setup(&bed);
+    bed.limits.delay_s[ALERT_HYPOXIA] = 10;
+    send(&bed, 300, VITAL_HEART_RATE, 80); /* five minutes in the future: not live */
+    send(&bed, 300, VITAL_SPO2, 91);
+    send_live(&bed, 1, VITAL_HEART_RATE, 150);
+    only_event(&bed, ALARM_OPENED);
+    send_live(&bed, 2, VITAL_SPO2, 91);
+    bed.events.count = 0;
+    alarm_tick(&bed.state, &bed.limits, T0 + 11 * S, &bed.events);
+    assert_true(bed.state.open >> ALERT_HYPOXIA & 1); /* the delay is not five minutes long */
+    /* Two devices a minute apart in either direction are both live, and neither moves the patient's time. */
+    setup(&bed);
+    send_live(&bed, 100, VITAL_HEART_RATE, 80);
+    send_live(&bed, 0, VITAL_HEART_RATE, 150);
+    assert_int_equal(bed.events.count, 0);
+}
+
+static void new_limits_judge_the_newest_values_at_once(void **state)
+{
+    (void)state;
+    struct bed bed;
+    setup(&bed);
+    send_live(&bed, 0, VITAL_HEART_RATE, 95);
+    struct alarm_command command = { .kind = ALARM_LIMITS, .time_us = T0 + S };
+    bed.limits.warning_milli[ALERT_TACHYCARDIA] = 90000;
+    alarm_command(&bed.state, &bed.limits, &command, &bed.events);
+    assert_int_equal(only_event(&bed, ALARM_OPENED)->onset_us, T0 + S);
+    bed.limits = alarm_limits_default;
+    command.time_us = T0 + 2 * S;
+    bed.events.count = 0;
+    alarm_command(&bed.state, &bed.limits, &command, &bed.events);
+    assert_int_equal(only_event(&bed, ALARM_CLOSED)->end_us, T0 + 2 * S);
+}
+
+static void losing_all_that_a_device_watches_is_more_than_information(void **state)
+{
+    (void)state;
+    struct bed bed;
+    setup(&bed);
+    send(&bed, 0, VITAL_TEMPERATURE, 37); /* by hand, once */
+    for (int i = 0; i < 6; i++) {
+        send(&bed, i, VITAL_HEART_RATE, 80);
+        send(&bed, i, VITAL_SPO2, 97);
+    }
+    bed.events.count = 0;
+    alarm_tick(&bed.state, &bed.limits, T0 + 8 * S, &bed.events);
+    assert_int_equal(only_event(&bed, ALARM_OPENED)->priority, PRIORITY_MEDIUM);
+    send(&bed, 9, VITAL_SPO2, 97);
+    assert_int_equal(only_event(&bed, ALARM_SENSORS)->priority, PRIORITY_LOW);
+}
+
+static void a_discharge_leaves_nothing_that_old_readings_could_wake(void **state)
+{
+    (void)state;
+    struct bed bed;
+    setup(&bed);
+    send_live(&bed, 10, VITAL_HEART_RATE, 150);
+    struct alarm_command command = { .kind = ALARM_DISCHARGE, .time_us = T0 + 11 * S };
+    bed.events.count = 0;
+    alarm_command(&bed.state, &bed.limits, &command, &bed.events);
+    only_event(&bed, ALARM_CLOSED);
+    send_live(&bed, 9, VITAL_HEART_RATE, 150);
+    assert_int_equal(bed.events.count, 0);
+    assert_true(bed.state.discharged);
+    send_live(&bed, 12, VITAL_HEART_RATE, 150);
+    only_event(&bed, ALARM_OPENED);
+    assert_false(bed.state.discharged);
+}
+
+static void a_command_does_not_outrun_a_device_that_comes_behind(void **state)
+{
+    (void)state;
+    struct bed bed;
+    setup(&bed);
+    for (int i = 0; i < 6; i++)
+        send_live(&bed, i, VITAL_HEART_RATE, 110);
+    struct alarm_command command = { .kind = ALARM_PAUSE, .time_us = T0 + 10 * S, .lag_us = 5 * S, .until_us = T0 + 60 * S };
+    bed.events.count = 0;
+    alarm_command(&bed.state, &bed.limits, &command, &bed.events);
+    assert_int_equal(bed.events.count, 0);
+    command.lag_us = 0;
+    alarm_command(&bed.state, &bed.limits, &command, &bed.events);
+    assert_int_equal(only_event(&bed, ALARM_OPENED)->type, ALERT_SENSOR);
+}
+
 static void an_unanswered_critical_alarm_escalates(void **state)
 {
     (void)state;
@@ -483,6 +581,11 @@ int main(void)
         cmocka_unit_test(a_delay_holds_warnings_but_never_critical),
         cmocka_unit_test(silence_is_noticed_on_time_and_cleared_by_the_first_good_sample),
         cmocka_unit_test(a_restart_raises_no_flood),
+        cmocka_unit_test(a_clock_that_was_ahead_and_is_set_back_silences_nothing),
+        cmocka_unit_test(new_limits_judge_the_newest_values_at_once),
+        cmocka_unit_test(losing_all_that_a_device_watches_is_more_than_information),
+        cmocka_unit_test(a_discharge_leaves_nothing_that_old_readings_could_wake),
+        cmocka_unit_test(a_command_does_not_outrun_a_device_that_comes_behind),
         cmocka_unit_test(an_unanswered_critical_alarm_escalates),
         cmocka_unit_test(alerts_do_not_depend_on_ticks_or_restarts),
         cmocka_unit_test(invariants_hold_in_random_lives),

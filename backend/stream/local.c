@@ -182,6 +182,14 @@ static bool publish_vitals(struct stream *stream, struct shared_batch *shared, i
     return ok;
 }
 
+int64_t stream_end(struct stream *stream)
+{
+    (void)pthread_mutex_lock(&stream->lock);
+    int64_t end = stream->next_seq;
+    (void)pthread_mutex_unlock(&stream->lock);
+    return end;
+}
+
 bool stream_publish_readings(struct stream *stream, const struct reading *readings, uint32_t count,
                              const struct stream_rows *with, stream_done *done, void *context, struct err *err)
 {

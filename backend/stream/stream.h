@@ -63,6 +63,7 @@ bool stream_publish_readings(struct stream *stream, const struct reading *readin
 bool stream_publish_command(struct stream *stream, uint32_t patient, const struct alarm_command *command,
                             const struct stream_rows *with, stream_done *done, void *context,
                             int64_t *out_seq, struct err *err) MUST_CHECK;
+int64_t stream_end(struct stream *stream);   /* the number that the next record of `vitals` gets */
 bool stream_publish_alerts(struct stream *stream, const struct alert *alerts, uint32_t count, struct err *err) MUST_CHECK;
 
 /* From `from_seq` on: what the journal holds first, then live, without a gap (-1: live only). */
