@@ -207,10 +207,77 @@ static bool take_window(const struct json *root, struct arena *arena, struct win
 bool window_json_parse(const char *text, size_t length, struct arena *arena, struct window_document *out, struct err *err)
 {
     struct json *root = NULL;
-    *out = (struct window_document){ 0 };
-    bool ok = json_parse_object(text, length, WINDOW_JSON_SIZE_MAX, &root, err) && take_window(root, arena, out, err);
+    bool ok = json_parse_object(text, length, WINDOW_JSON_SIZE_MAX, &root, err) && window_json_take(root, arena, out, err);
     json_free(root);
     return ok;
+}
+
+bool window_json_take(const struct json *object, struct arena *arena, struct window_document *out, struct err *err)
+{
+    *out = (struct window_document){ 0 };
+    return take_window(object, arena, out, err);
+}
+
+/* ---- writing ---- */
+
+static void put_milli(struct json_writer *w, const char *key, int32_t milli)
+{
+    if (milli != VITAL_ABSENT)
+        json_put_decimal(w, key, milli, 3);
+}
+
+static void put_time(struct json_writer *w, const char *key, int64_t time_us)
+{
+    if (time_us)
+        json_put_time(w, key, time_us);
+}
+
+static void put_reading(struct json_writer *w, const struct reading *reading)
+{
+    char source[16];
+    (void)snprintf(source, sizeof source, "s%u", reading->source);
+    json_put_object(w, NULL);
+    json_put_time(w, "timestamp", reading->time_us);
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        put_milli(w, vital_infos[vital].json_name, reading->value_milli[vital]);
+    json_put_text(w, "source", source);
+    json_put_end(w);
+}
+
+static void put_alert(struct json_writer *w, const struct alert *alert)
+{
+    json_put_object(w, NULL);
+    json_put_text(w, "type", alert_type_name((enum alert_type)alert->type));
+    json_put_text(w, "severity", severity_name((enum alert_severity)alert->severity));
+    json_put_text(w, "state", alert_state_name((enum alert_state)alert->state));
+    json_put_time(w, "onset", alert->onset_us);
+    put_time(w, "end", alert->end_us);
+    put_time(w, "acknowledged_at", alert->ack_us);
+    put_milli(w, "vital_value", alert->value_milli);
+    put_milli(w, "peak_value", alert->peak_milli);
+    put_time(w, "peak_at", alert->peak_us);
+    json_put_array(w, "lost");
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        if (alert->lost >> vital & 1)
+            json_put_text(w, NULL, vital_infos[vital].json_name);
+    json_put_end(w);
+    json_put_end(w);
+}
+
+void window_json_write(struct json_writer *w, const char *key, const struct window *window)
+{
+    json_put_object(w, key);
+    json_put_array(w, "readings");
+    for (size_t i = 0; i < window->reading_count; i++)
+        put_reading(w, &window->readings[i]);
+    json_put_end(w);
+    json_put_array(w, "alerts");
+    for (size_t i = 0; i < window->alert_count; i++)
+        put_alert(w, &window->alerts[i]);
+    json_put_end(w);
+    json_put_time(w, "window_start", window->from_us);
+    json_put_time(w, "window_end", window->to_us);
+    json_put_end(w);
 }
 
 void evidence_id(const struct evidence *evidence, const char *patient_id, const char *source, char out[EVIDENCE_ID_SIZE])

@@ -29,6 +29,12 @@ struct window_document {
 
 /* Errors name the place: "readings[3]: heartRate: …". */
 bool window_json_parse(const char *text, size_t length, struct arena *arena, struct window_document *out, struct err *err) MUST_CHECK;
+/* As above, from an object within a document. */
+struct json;
+bool window_json_take(const struct json *object, struct arena *arena, struct window_document *out, struct err *err) MUST_CHECK;
+/* The opposite direction, without a patient's id; sources are named by their numbers. */
+struct json_writer;
+void window_json_write(struct json_writer *writer, const char *key, const struct window *window);
 /* "monitor-7@2026-11-23T13:20:00.000Z" or the alert's id, as the API writes evidence. */
 enum { EVIDENCE_ID_SIZE = 96 };
 struct evidence;
