@@ -36,6 +36,9 @@ tsan: deps ## Unit tests under ThreadSanitizer
 bench: build ## Every benchmark, about ten minutes; or some: make bench ONLY="alarm http"
 	@tools/bench.sh $(ONLY)
 
+fuzz: deps ## Fuzz every parser for FUZZ_MINUTES (10) of CPU time each; prints counts
+	@tools/fuzz.sh $(TARGETS)
+
 coverage: deps ## Line coverage of backend/clinical
 	@tools/coverage.sh
 
