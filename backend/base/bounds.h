@@ -54,6 +54,7 @@ enum {
     T5_LAYER_COUNT_MAX   = 128,
     T5_BUCKET_COUNT_MAX  = 1024,
     T5_TOKENS_MAX        = 4096,              /* of one input or output; its scores are heads * tokens^2 */
+    T5_INPUT_TOKENS      = 512,               /* what T5 was trained on; a longer text is cut there */
     T5_BEAM_COUNT_MAX    = 64,
     T5_QUEUE_MAX         = 1 << 20,           /* requests that wait for an engine, a few KB each */
     T5_SPIECE_SIZE_MAX   = 16 << 20,          /* umT5's, the largest T5 vocabulary, has 4.5 MB */

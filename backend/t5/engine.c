@@ -33,6 +33,7 @@ struct entry {
 
 struct t5_engine {
     struct fast_model *model;
+    const struct t5_tokenizer *tokenizer;    /* NULL: none; for t5_generate_text() */
     struct fast_encoder *encoder;
     struct fast_decoder *decoder;
     struct team *team;
@@ -376,6 +377,16 @@ bool engine_start(const struct checkpoint *checkpoint, enum t5_precision precisi
     CHECK(pthread_create(&e->thread, NULL, engine_thread, e) == 0);
     *out = e;
     return true;
+}
+
+void engine_use_tokenizer(struct t5_engine *engine, const struct t5_tokenizer *tokenizer)
+{
+    engine->tokenizer = tokenizer;
+}
+
+const struct t5_tokenizer *engine_tokenizer(const struct t5_engine *engine)
+{
+    return engine->tokenizer;
 }
 
 void t5_engine_stop(struct t5_engine *engine)

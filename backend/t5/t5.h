@@ -84,7 +84,7 @@ struct t5_params {
     enum t5_early_stopping early_stopping;
     int no_repeat_ngram_size;    /* 0: off */
 };
-/* The folder's generation_config.json over transformers' defaults. */
+/* The folder's generation_config.json over transformers' defaults: what generate() without arguments does. */
 void t5_params_default(const struct t5_model *model, struct t5_params *out);
 /* Names the parameter, its range and what was found. */
 bool t5_params_check(const struct t5_params *params, struct err *err) MUST_CHECK;
@@ -136,7 +136,8 @@ struct t5_engine_figures {
 };
 void t5_engine_read_figures(struct t5_engine *engine, struct t5_engine_figures *out);
 
-/* Text in, text out; waits.  For programs that need no more. */
+/* Text in, text out; waits.  For programs that need no more.  The text is cut at 512 tokens (what T5 was
+ * trained on); `out` is freed with t5_text_free(); out_figures (NULL is fine) has no ids. */
 bool t5_generate_text(struct t5_engine *engine, const char *text, const struct t5_params *params, char **out,
                       struct t5_result *out_figures, struct err *err) MUST_CHECK;
 
