@@ -41,7 +41,7 @@ void alert_write_json(struct json_writer *w, const char *key, const struct alert
     if (context->patient_name)
         json_put_text(w, "patient_name", context->patient_name);
     if (context->bed_number)
-        json_put_text(w, "bed_number", context->bed_number);
+        json_put_text(w, "bed_number", context->bed_number && context->bed_number[0] ? context->bed_number : NULL);
     json_put_text(w, "type", alert_type_name((enum alert_type)alert->type));
     json_put_text(w, "message", message.data);
     json_put_text(w, "severity", severity_name((enum alert_severity)alert->severity));

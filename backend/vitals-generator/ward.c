@@ -384,7 +384,7 @@ static void put_person(struct json_writer *w, const struct patient_row *row)
 {
     json_put_text(w, "id", row->id);
     json_put_text(w, "name", row->name);
-    json_put_text(w, "bedNumber", row->bed);
+    json_put_text(w, "bedNumber", row->bed[0] ? row->bed : NULL);
     if (row->age >= 0)
         json_put_int(w, "age", row->age);
     else

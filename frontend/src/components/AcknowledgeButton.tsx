@@ -34,7 +34,7 @@ export function AcknowledgeButton({ alert, size = 'sm' }: { alert: Alert; size?:
         disabled={!fresh}
         loading={call.isPending}
         onClick={() => performance.now() - shownAt.current > STRAY_CLICK_MS && call.mutate()}
-        aria-label={`Acknowledge: ${alert.message}, ${alert.bed_number ?? alert.patient_id}`}
+        aria-label={`Acknowledge: ${alert.message}, ${alert.bed_number || alert.patient_id}`}
       >
         Acknowledge
       </Button>

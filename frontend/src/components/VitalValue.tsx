@@ -33,12 +33,14 @@ export function VitalValue({ patient, info, now, size }: Props) {
   const text = formatVital(patient, info);
   /* A patient without any data says so once, on the whole. */
   const age = patient.status === 'silent' ? null : ageOf(patient, info, now);
+  /* The condition is over: its mark stays until somebody answers, the value is not alarming. */
+  const over = alert?.state === 'latched';
   return (
-    <div className={css.vital} data-size={size} data-alarm={severity} data-absent={text === NO_VALUE || undefined}>
+    <div className={css.vital} data-size={size} data-alarm={over ? undefined : severity} data-absent={text === NO_VALUE || undefined}>
       <dt className={css.label} title={info.label}>
         <abbr title={info.label}>{info.short}</abbr> <span className={css.unit}>{info.unit}</span>
         {severity && <SeverityMark category={severity} />}
-        {severity && <span className="for-ears">{severity}</span>}
+        {severity && <span className="for-ears">{over ? `${severity}, is over` : severity}</span>}
       </dt>
       <dd className={css.value}>{text}</dd>
       {age && <dd className={css.age}>{age}</dd>}

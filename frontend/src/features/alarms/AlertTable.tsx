@@ -60,7 +60,7 @@ export function AlertTable({ alerts, now, caption, withBed = true }: Props) {
             const open = alert.state !== 'closed';
             return (
               <tr key={alert.id} data-open={open || undefined}>
-                <td>
+                <td className={css.severity}>
                   <span
                     className={css.tag}
                     data-severity={open ? category : undefined}
@@ -72,18 +72,18 @@ export function AlertTable({ alerts, now, caption, withBed = true }: Props) {
                 {withBed && (
                   <td>
                     <Link to={`/patients/${encodeURIComponent(alert.patient_id)}`} className={css.bed}>
-                      {alert.bed_number ?? alert.patient_id}
+                      {alert.bed_number || alert.patient_id}
                     </Link>
                     <div className={css.dim}>{alert.patient_name}</div>
                   </td>
                 )}
                 <td className={css.message}>{alert.message}</td>
-                <td className={css.time}>{onset === null ? '?' : formatMoment(onset, now)}</td>
-                <td className={css.time}>
+                <td className={css.time} data-label="since">{onset === null ? '?' : formatMoment(onset, now)}</td>
+                <td className={css.time} data-label="for">
                   <Duration alert={alert} now={now} />
                 </td>
-                <td>{stateText(alert, now)}</td>
-                <td>{open && !alert.acknowledged ? <AcknowledgeButton alert={alert} /> : answeredText(alert, now)}</td>
+                <td className={css.state}>{stateText(alert, now)}</td>
+                <td className={css.answer}>{open && !alert.acknowledged ? <AcknowledgeButton alert={alert} /> : answeredText(alert, now)}</td>
               </tr>
             );
           })}

@@ -23,6 +23,6 @@ export function filterAlerts(alerts: readonly Alert[], { text, severity, type }:
     const kind = alert.kind === 'technical' ? 'technical' : alert.severity;
     if (severity && kind !== severity) return false;
     if (type && alert.type !== type) return false;
-    return `${alert.bed_number ?? ''} ${alert.patient_name ?? ''} ${alert.patient_id}`.toLowerCase().includes(wanted);
+    return `${alert.bed_number || ''} ${alert.patient_name ?? ''} ${alert.patient_id}`.toLowerCase().includes(wanted);
   });
 }

@@ -55,7 +55,7 @@ interface Props {
 export function PatientPage({ patient, highlight, onClearHighlight, alarms, summary }: Props) {
   const now = useNow();
   const category = categoryOf(patient);
-  const bed = patient.bedNumber ?? patient.id;
+  const bed = patient.bedNumber || patient.id;
   return (
     <div className={css.page}>
       <header className={css.head} data-severity={category} data-unanswered={hasUnanswered(patient) || undefined}>

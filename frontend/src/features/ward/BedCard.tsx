@@ -20,7 +20,7 @@ function AlertLine({ alert, more, now }: { alert: Alert; more: number; now: numb
       <p className={css.message}>
         {alert.message}
         <span className={css.since}>
-          {alert.state === 'latched' ? ' · over, was from ' : ' · since '}
+          {alert.state === 'latched' ? ' · is over, began ' : ' · for '}
           {onset === null ? '?' : `${formatAge(now - onset)}${alert.state === 'latched' ? ' ago' : ''}`}
           {alert.acknowledged && ` · acknowledged${alert.acknowledged_by ? ` by ${alert.acknowledged_by}` : ''}`}
           {more > 0 && ` · and ${more} more`}
@@ -54,7 +54,7 @@ export const BedCard = memo(function BedCard({ patient, now }: Props) {
         <SeverityMark category={category} size="1.3em" />
         <h2 id={title} className={css.bed}>
           <Link to={`/patients/${encodeURIComponent(patient.id)}`} className={css.link}>
-            {patient.bedNumber ?? patient.id}
+            {patient.bedNumber || patient.id}
           </Link>
         </h2>
         <span className={css.word}>{CATEGORY_WORDS[category]}</span>

@@ -9,9 +9,9 @@ import css from './WardGrid.module.css';
 const VIRTUAL_FROM = 200;
 /* Few beds: large, for a wall screen read from three metres.  Many: as many as fit. */
 const DENSITIES = [
-  { name: 'large', upTo: 15, columnMin: 340 },
-  { name: 'medium', upTo: 40, columnMin: 290 },
-  { name: 'compact', upTo: Infinity, columnMin: 240 },
+  { name: 'large', upTo: 15, columnMin: 265 },
+  { name: 'medium', upTo: 40, columnMin: 240 },
+  { name: 'compact', upTo: Infinity, columnMin: 200 },
 ] as const;
 
 const densityOf = (count: number) => DENSITIES.find(({ upTo }) => count <= upTo)!;

@@ -35,7 +35,7 @@ function useWardFilter() {
 
 function Nothing({ total, filtered }: { total: number; filtered: boolean }) {
   const { connection } = useLiveStatus();
-  if (total === 0) return <p className={css.nothing}>{connection === 'live' ? 'No patients are admitted.' : 'Waiting for the ward …'}</p>;
+  if (total === 0) return <p className={css.nothing}>{connection === 'live' ? 'No patients are admitted. The first reading of a patient admits it.' : 'Waiting for the ward …'}</p>;
   return filtered ? <p className={css.nothing}>No bed matches the filter.</p> : null;
 }
 
