@@ -248,6 +248,36 @@ def test_a_slow_screen_gets_the_newest_values_and_costs_no_memory(ward):
     slow.close()
 
 
+def test_screens_of_a_large_ward_all_see_every_change(ward):
+    """Frames follow each other until a screen has caught up, and are shared by those that stand at the same place."""
+    client, token = ward.client(), ward.login()
+    patients = [f"B{n:04d}" for n in range(1500)]
+    ingest(client, *[reading(p, heartRate=61) for p in patients])
+
+    async def watch(screens):
+        async def one():
+            seen = {}
+            async with websockets.connect(ward.url(8001, "ws") + f"/ws/ward?token={token}", max_size=None) as ws:
+                first = json.loads(await asyncio.wait_for(ws.recv(), 10))
+                assert first["type"] == "snapshot"
+                seen.update((p["id"], p["vitals"]["heartRate"]) for p in first["patients"])
+                last = first["seq"]
+                while len(seen) < len(patients) or set(seen.values()) != {95}:
+                    frame = json.loads(await asyncio.wait_for(ws.recv(), 10))
+                    assert frame["seq"] >= last and frame["type"] != "snapshot"
+                    last = frame["seq"]
+                    seen.update((p["id"], p["vitals"]["heartRate"]) for p in frame.get("patients", []))
+                    if len(seen) == len(patients):
+                        ready.set()
+            return len(seen)
+        ready = asyncio.Event()
+        tasks = [asyncio.create_task(one()) for _ in range(screens)]
+        await asyncio.wait_for(ready.wait(), 20)
+        await asyncio.to_thread(ingest, client, *[reading(p, heartRate=95) for p in patients])
+        return await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    assert asyncio.run(watch(3)) == [1500] * 3
+
+
 def test_a_body_that_is_too_large_is_answered(ward):
     client = ward.client()
     reply = client.post(INGEST, content=b" " * (9 << 20))
