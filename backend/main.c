@@ -20,6 +20,7 @@ static const struct command {
 } commands[] = {
     { "serve",    command_serve,    "Run a ward: readings in, alarms out, dashboard" },
     { "replay",   command_replay,   "Play recordings of real patients into a ward, or into a file of alerts" },
+    { "export",   command_export,   "Write readings, alerts, summaries or the audit log to a file" },
     { "user",     command_user,     "List, add and change users" },
     { "verify",   command_verify,   "Check that the audit log is whole" },
     { "model",    command_model,    "Run, measure, pull and push T5 models" },

@@ -1,8 +1,11 @@
 #include "auth-service/audit.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+
+#include <stdio.h>
 
 static struct metric lost = METRIC_COUNTER("wardscribe_audit_lost_total", "Audit rows that could not be written.");
 
@@ -68,4 +71,23 @@ bool audit_now(struct store *store, const struct clock *clock, const struct acto
     bool ok = store_write_sync(store, &write, err);
     buf_free(&detail);
     return ok;
+}
+
+void audit_write_json(struct json_writer *w, const struct audit_row *row)
+{
+    char hex[sizeof row->hash * 2 + 1];
+    for (size_t i = 0; i < sizeof row->hash; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", row->hash[i]);
+    json_put_object(w, NULL);
+    json_put_int(w, "seq", row->seq);
+    json_put_time(w, "timestamp", row->time_us);
+    json_put_text(w, "actor", row->actor);
+    json_put_text(w, "action", row->action);
+    json_put_text(w, "object", row->object);
+    if (row->detail && row->detail[0] == '{')
+        json_put_raw(w, "detail", row->detail);
+    else
+        json_put_text(w, "detail", row->detail && row->detail[0] ? row->detail : NULL);
+    json_put_text(w, "hash", hex);
+    json_put_end(w);
 }

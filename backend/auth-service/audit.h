@@ -20,6 +20,9 @@ void audit_later(struct store *store, const struct clock *clock, const struct ac
 /* Writes a row, with settings (may be none), and waits. */
 bool audit_now(struct store *store, const struct clock *clock, const struct actor *actor, const char *action,
                const char *object, const struct setting_row *settings, size_t setting_count, struct err *err) MUST_CHECK;
+/* The row as the API and exports show it: an item of an array, or the root. */
+struct json_writer;
+void audit_write_json(struct json_writer *writer, const struct audit_row *row);
 void audit_lost(const char *action, const struct err *err);
 
 #endif

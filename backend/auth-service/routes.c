@@ -431,25 +431,6 @@ static void handle_jwks(void *context, struct http_request *request, struct http
 
 /* ---- the audit log ---- */
 
-static void write_audit(struct json_writer *w, const struct audit_row *row)
-{
-    char hex[sizeof row->hash * 2 + 1];
-    for (size_t i = 0; i < sizeof row->hash; i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", row->hash[i]);
-    json_put_object(w, NULL);
-    json_put_int(w, "seq", row->seq);
-    json_put_time(w, "timestamp", row->time_us);
-    json_put_text(w, "actor", row->actor);
-    json_put_text(w, "action", row->action);
-    json_put_text(w, "object", row->object);
-    if (row->detail && row->detail[0] == '{')
-        json_put_raw(w, "detail", row->detail);
-    else
-        json_put_text(w, "detail", row->detail && row->detail[0] ? row->detail : NULL);
-    json_put_text(w, "hash", hex);
-    json_put_end(w);
-}
-
 static void handle_audit(void *context, struct http_request *request, struct http_reply *reply)
 {
     struct auth *auth = context;
@@ -466,7 +447,7 @@ static void handle_audit(void *context, struct http_request *request, struct htt
     struct json_writer w = json_write(reply->body);
     json_put_array(&w, NULL);
     for (size_t i = 0; i < count; i++)
-        write_audit(&w, &rows[i]);
+        audit_write_json(&w, &rows[i]);
     json_put_end(&w);
 }
 

@@ -316,6 +316,22 @@ size_t json_count(const struct json *array_or_object)
     return json_is_array(value) ? json_array_size(value) : json_object_size(value);
 }
 
+const struct json *json_member(const struct json *object, const char *key)
+{
+    return out_of(json_object_get(in(object), key));
+}
+
+static int print_piece(const char *piece, size_t length, void *context)
+{
+    buf_add(context, piece, length);
+    return 0;
+}
+
+void json_print(const struct json *value, struct buf *out)
+{
+    (void)json_dump_callback(in(value), print_piece, out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+}
+
 const struct json *json_item(const struct json *array, size_t i)
 {
     return out_of(json_array_get(in(array), i));

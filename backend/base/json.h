@@ -57,12 +57,16 @@ bool json_get_object(const struct json *object, const char *key, unsigned how, c
 bool json_get_array(const struct json *object, const char *key, unsigned how, size_t count_max,
                     const struct json **out, struct err *err) MUST_CHECK;
 
+const struct json *json_member(const struct json *object, const char *key);   /* NULL: absent */
 size_t json_count(const struct json *array_or_object);
 const struct json *json_item(const struct json *array, size_t i);   /* NULL beyond the end */
 const char *json_text_of(const struct json *value);                 /* NULL when it is not a text */
 bool json_int_of(const struct json *value, int64_t *out);           /* false when it is not an integer */
 /* Walks an object: `void *at = NULL; while (json_each(object, &at, &key, &value)) …` */
 bool json_each(const struct json *object, void **at, const char **key, const struct json **value);
+
+/* The value as compact JSON; decimals to 15 digits. */
+void json_print(const struct json *value, struct buf *out);
 
 /* ---- writing: commas and quotes are seen to.  `key` is NULL in an array and for the root. ----
  *

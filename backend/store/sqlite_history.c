@@ -72,15 +72,45 @@ static bool minute_load(struct view *view, int64_t minute, struct err *err)
     return true;
 }
 
+/* The first minute from `minute` on in which this patient's tail, or anybody's rows, have something. */
+static bool seek_minute(struct view *view, int64_t minute, int64_t *out, struct err *err)
+{
+    bool row;
+    size_t first, end;
+    struct db_query *q = db_query(view->db, "SELECT key FROM raw WHERE key >= ? ORDER BY key LIMIT 1");
+    db_bind_int(q, raw_key(minute, 0));
+    if (!db_step(q, &row, err))
+        return false;
+    *out = row ? db_int(q) >> PATIENT_BITS : INT64_MAX;
+    if (row)
+        db_reset(q);
+    tail_range(view, minute * US_PER_MIN, INT64_MAX, &first, &end);
+    if (first < end && view->tail[first].time_us / US_PER_MIN < *out)
+        *out = view->tail[first].time_us / US_PER_MIN;
+    return true;
+}
+
+/* Empty minutes are looked up one by one (2 us each) so many times before the gap is jumped over. */
+enum { EMPTY_MINUTES = 60 };
+
 /* Minutes of one patient lie apart in `raw` (by minute first): one look-up each. */
 static bool each_reading(struct view *view, int64_t from_us, int64_t to_us, size_t limit,
                          bool (*take)(void *context, const struct reading *reading), void *context, struct err *err)
 {
     int64_t end = (to_us + US_PER_MIN - 1) / US_PER_MIN;
     size_t taken = 0;
+    int empty = 0;
     for (int64_t minute = from_us / US_PER_MIN; minute < end && taken < limit; minute++) {
+        if (empty > EMPTY_MINUTES) {
+            empty = 0;
+            if (!seek_minute(view, minute, &minute, err))
+                return false;
+            if (minute >= end)
+                break;
+        }
         if (!minute_load(view, minute, err))
             return false;
+        empty = view->merged.count ? 0 : empty + 1;
         for (size_t i = 0; i < view->merged.count && taken < limit; i++) {
             const struct reading *reading = &view->merged.items[i];
             if (reading->time_us < from_us || reading->time_us >= to_us)

@@ -103,6 +103,8 @@ static void put_raw(struct json_writer *w, const struct vitals *vitals, const st
             json_put_null(w, vital_infos[vital].json_name);
         else
             json_put_decimal(w, vital_infos[vital].json_name, reading->value_milli[vital], 3);
+    if (reading->flags & READING_SIMULATED)
+        json_put_bool(w, "simulated", true);
     json_put_object(w, "implausible");
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (reading->implausible >> vital & 1)
