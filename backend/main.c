@@ -20,6 +20,8 @@ static const struct command {
 } commands[] = {
     { "serve",    command_serve,    "Run a ward: readings in, alarms out, dashboard" },
     { "replay",   command_replay,   "Play recordings of real patients into a ward, or into a file of alerts" },
+    { "data",     command_data,     "Fetch recordings from their publishers, proven by their hashes" },
+    { "simulate", command_simulate, "Make the vital signs of a seeded ward, with the truth beside them" },
     { "export",   command_export,   "Write readings, alerts, summaries or the audit log to a file" },
     { "user",     command_user,     "List, add and change users" },
     { "verify",   command_verify,   "Check that the audit log is whole" },

@@ -39,11 +39,15 @@ struct bed {
     int direction;
     int motion_left_s, off_left_s;
     bool off_as_zero, arterial_line;
+    uint64_t fault_random;
+    int leads_left_s, flush_left_s;
+    bool leads_as_zero, flush_as_zero;
 };
 
 struct simulator {
     uint32_t count;
     uint64_t seed;
+    bool faults;
     struct bed beds[];
 };
 
@@ -73,6 +77,12 @@ static int32_t noise(uint64_t *state, int32_t size)
 static bool one_in(uint64_t *state, uint32_t n)
 {
     return next_random(state) % n == 0;
+}
+
+const char *truth_mark_name(unsigned bit)
+{
+    static const char *const names[TRUTH_MARK_COUNT] = { "motion", "sensor_off", "cuff", "cuff_failed", "leads_off", "line_flush" };
+    return names[bit];
 }
 
 const char *condition_name(enum condition condition)
@@ -120,6 +130,13 @@ struct simulator *simulator_new(uint32_t patients, uint64_t seed)
     for (uint32_t i = 0; i < patients; i++)
         init_bed(&simulator->beds[i], seed, i);
     return simulator;
+}
+
+void simulator_add_faults(struct simulator *simulator)
+{
+    simulator->faults = true;
+    for (uint32_t i = 0; i < simulator->count; i++)
+        simulator->beds[i].fault_random = simulator->seed * 0x9e3779b97f4a7c15u + i * 0x2545f4914f6cdd1du + 1;
 }
 
 void simulator_free(struct simulator *simulator)
@@ -236,6 +253,41 @@ static void show(struct bed *bed, const struct truth *truth, bool cuff, bool tem
         out->value_milli[VITAL_SPO2] = bed->off_as_zero ? 0 : VITAL_ABSENT;
 }
 
+/* How often: a cuff in twelve fails; electrodes come off every few hours, a line is flushed a little
+ * more often, as nurses do after drawing blood.  Goerges 2009 and Drew 2014 give such causes, no rates. */
+enum { CUFF_FAILS_ONE_IN = 12, LEADS_OFF_EVERY_S = 10800, FLUSH_EVERY_S = 7200 };
+
+static void begin_faults(struct bed *bed)
+{
+    if (!bed->leads_left_s && one_in(&bed->fault_random, LEADS_OFF_EVERY_S)) {
+        bed->leads_left_s = between(&bed->fault_random, 10, 90);
+        bed->leads_as_zero = one_in(&bed->fault_random, 2);
+    }
+    if (bed->arterial_line && !bed->flush_left_s && one_in(&bed->fault_random, FLUSH_EVERY_S)) {
+        bed->flush_left_s = between(&bed->fault_random, 3, 15);
+        bed->flush_as_zero = one_in(&bed->fault_random, 2);
+    }
+}
+
+static void show_faults(struct bed *bed, struct truth *truth, struct reading *out)
+{
+    begin_faults(bed);
+    if (bed->leads_left_s > 0) {
+        bed->leads_left_s--;
+        truth->marks |= TRUTH_LEADS_OFF;
+        out->value_milli[VITAL_HEART_RATE] = out->value_milli[VITAL_RESPIRATORY] = bed->leads_as_zero ? 0 : VITAL_ABSENT;
+    }
+    if (bed->flush_left_s > 0) { /* the pump's 300 mmHg, or open to the air */
+        bed->flush_left_s--;
+        truth->marks |= TRUTH_LINE_FLUSH;
+        out->value_milli[VITAL_SYSTOLIC] = out->value_milli[VITAL_DIASTOLIC] = bed->flush_as_zero ? 0 : 300000;
+    }
+    if (!bed->arterial_line && (truth->marks & TRUTH_CUFF) && one_in(&bed->fault_random, CUFF_FAILS_ONE_IN)) {
+        truth->marks = (truth->marks & ~(unsigned)TRUTH_CUFF) | TRUTH_CUFF_FAILED;
+        out->value_milli[VITAL_SYSTOLIC] = out->value_milli[VITAL_DIASTOLIC] = VITAL_ABSENT;
+    }
+}
+
 void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us, struct reading *out, struct truth *truth)
 {
     struct bed *bed = &simulator->beds[index];
@@ -251,5 +303,7 @@ void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us
     truth->marks |= cuff ? TRUTH_CUFF : 0u;
     *out = (struct reading){ .time_us = time_us, .flags = READING_SIMULATED };
     show(bed, truth, cuff, phase_s % TEMPERATURE_EVERY_S == 0 || bed->step_s == 1, out);
+    if (simulator->faults)
+        show_faults(bed, truth, out);
     reading_mark_implausible(out);
 }

@@ -8,6 +8,9 @@
  * Sensors:  what the monitor shows of it: motion artefacts on SpO2, a probe that is off (0 or
  *           nothing), a cuff every five minutes or an arterial line every second, temperature once
  *           a minute.  The ground truth knows which is which.
+ * Faults:   simulator_add_faults() adds what else goes wrong at a bedside: a cuff measurement that fails,
+ *           electrodes that come off, an arterial line that is flushed or opened to the air.  They have
+ *           a generator of their own: the patients live the same life with and without.
  * Threads:  one. */
 #ifndef INGEST_SIMULATOR_H
 #define INGEST_SIMULATOR_H
@@ -20,7 +23,15 @@ enum condition { CONDITION_STABLE, CONDITION_MODERATE, CONDITION_SEPSIS, CONDITI
                  CONDITION_ARRHYTHMIA, CONDITION_COUNT };
 const char *condition_name(enum condition condition);
 
-enum { TRUTH_MOTION = 1, TRUTH_SENSOR_OFF = 2, TRUTH_CUFF = 4 };
+enum {
+    TRUTH_MOTION = 1, TRUTH_SENSOR_OFF = 2,      /* SpO2 */
+    TRUTH_CUFF = 4,                              /* a pressure was measured */
+    TRUTH_CUFF_FAILED = 8,                       /* it was time, and the cuff gave nothing */
+    TRUTH_LEADS_OFF = 16,                        /* heart rate and respiration: 0 or nothing */
+    TRUTH_LINE_FLUSH = 32,                       /* the arterial line shows nonsense */
+};
+enum { TRUTH_MARK_COUNT = 6 };
+const char *truth_mark_name(unsigned bit);       /* 0 … TRUTH_MARK_COUNT - 1: "motion" … */
 struct truth {
     int64_t time_us;
     enum condition condition;
@@ -30,6 +41,8 @@ struct truth {
 };
 
 struct simulator *simulator_new(uint32_t patients, uint64_t seed);
+/* Before the first step. */
+void simulator_add_faults(struct simulator *simulator);
 void simulator_free(struct simulator *simulator);
 uint32_t simulator_count(const struct simulator *simulator);
 /* Who patient `index` (0 …) is: P001 in ICU-101 and so on; `number` is left 0. */

@@ -77,12 +77,90 @@ static void the_truth_tells_artefacts_apart(void **state)
     simulator_free(simulator);
 }
 
+/* The patients' own values with and without faults; and what the faults do to what is shown. */
+static void faults_leave_the_patients_alone(void **state)
+{
+    (void)state;
+    struct simulator *plain = simulator_new(4, 9), *faulty = simulator_new(4, 9);
+    int failed = 0, leads = 0, flush = 0, cuffs = 0;
+    simulator_add_faults(faulty);
+    for (int s = 0; s < 12 * 3600; s++)
+        for (uint32_t i = 0; i < 4; i++) {
+            struct reading a, b;
+            struct truth x, y;
+            simulator_step(plain, i, s * US_PER_S, &a, &x);
+            simulator_step(faulty, i, s * US_PER_S, &b, &y);
+            assert_memory_equal(x.value_milli, y.value_milli, sizeof x.value_milli);
+            failed += (y.marks & TRUTH_CUFF_FAILED) != 0;
+            leads += (y.marks & TRUTH_LEADS_OFF) != 0;
+            flush += (y.marks & TRUTH_LINE_FLUSH) != 0;
+            cuffs += i % 3 && (y.marks & TRUTH_CUFF);
+            if (y.marks & TRUTH_LEADS_OFF)
+                assert_int_equal(reading_usable(&b, VITAL_HEART_RATE), VITAL_ABSENT);
+            if (y.marks & (TRUTH_LINE_FLUSH | TRUTH_CUFF_FAILED))
+                assert_int_equal(reading_usable(&b, VITAL_SYSTOLIC), VITAL_ABSENT);
+            if (!(y.marks & (TRUTH_CUFF_FAILED | TRUTH_LEADS_OFF | TRUTH_LINE_FLUSH)))
+                assert_memory_equal(a.value_milli, b.value_milli, sizeof a.value_milli);
+        }
+    assert_true(leads > 60 && flush > 10);
+    assert_in_range(failed, cuffs / 24, cuffs / 6);
+    simulator_free(plain);
+    simulator_free(faulty);
+}
+
+static int32_t mean_of(const int64_t *sums, int vital, int count)
+{
+    return (int32_t)(sums[vital] / count);
+}
+
+/* Each condition in full moves the vitals together, the way clinical.md's sources say. */
+static void conditions_move_the_vitals_together(void **state)
+{
+    (void)state;
+    static const struct { enum condition condition; int direction[VITAL_COUNT]; } rows[] = {
+        /*                       HR SpO2 SBP DBP T RR */
+        { CONDITION_SEPSIS,     { 1, -1, -1, -1, 1, 1 } },
+        { CONDITION_HYPOXIA,    { 1, -1, 1, 1, 0, 1 } },
+        { CONDITION_BLEEDING,   { 1, -1, -1, -1, -1, 1 } },
+        { CONDITION_ARRHYTHMIA, { 1, -1, -1, -1, 0, 1 } },
+    };
+    enum { WARD = 40, HOURS = 8 };
+    struct simulator *simulator = simulator_new(WARD, 3);
+    int64_t calm[WARD][VITAL_COUNT] = { 0 }, ill[CONDITION_COUNT][VITAL_COUNT] = { 0 };
+    int calm_count[WARD] = { 0 }, ill_count[CONDITION_COUNT] = { 0 };
+    for (int s = 0; s < HOURS * 3600; s++)
+        for (uint32_t i = 0; i < WARD; i++) {
+            struct reading reading;
+            struct truth truth;
+            simulator_step(simulator, i, s * US_PER_S, &reading, &truth);
+            bool full = truth.severity_permille == 1000 && calm_count[i] > 600;
+            if (truth.condition == CONDITION_STABLE)
+                calm_count[i]++;
+            ill_count[truth.condition] += full;
+            for (int v = 0; v < VITAL_COUNT; v++) {
+                if (truth.condition == CONDITION_STABLE)
+                    calm[i][v] += truth.value_milli[v];
+                else if (full)
+                    ill[truth.condition][v] += truth.value_milli[v] - calm[i][v] / calm_count[i];
+            }
+        }
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        assert_true(ill_count[rows[r].condition] > 300);
+        for (int v = 0; v < VITAL_COUNT; v++)
+            if (rows[r].direction[v])
+                assert_true(mean_of(ill[rows[r].condition], v, ill_count[rows[r].condition]) * rows[r].direction[v] > 0);
+    }
+    simulator_free(simulator);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_seed_repeats_exactly),
         cmocka_unit_test(a_ward_has_stable_warning_and_critical_beds),
         cmocka_unit_test(the_truth_tells_artefacts_apart),
+        cmocka_unit_test(faults_leave_the_patients_alone),
+        cmocka_unit_test(conditions_move_the_vitals_together),
     };
     return cmocka_run_group_tests_name("simulator", tests, NULL, NULL);
 }

@@ -101,6 +101,7 @@ bool vitals_start_source(struct vitals *vitals, struct err *err)
     struct vitals_source *source = vitals->source = mem_new(1, sizeof *source);
     source->vitals = vitals;
     source->simulator = simulator_new(count, (uint64_t)vitals->config->ingest.seed);
+    simulator_add_faults(source->simulator);
     source->readings = mem_new(count, sizeof *source->readings);
     source->numbers = mem_new(count, sizeof *source->numbers);
     (void)pthread_condattr_init(&monotonic);
