@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* The API's own limits (api/openapi.yaml). */
-enum { PAGE_PATIENTS = 5000, PAGE_READINGS = 10000, PAGE_ALERTS = 1000, PAGE_SUMMARIES = 1000, PAGE_AUDIT = 1000 };
+enum { PAGE_PATIENTS = 5000, PAGE_READINGS = 10000, PAGE_ALERTS = 1000, PAGE_SUMMARIES = 500, PAGE_AUDIT = 1000 };
 enum { ANSWER_MAX = 64 << 20, URL_SIZE = 2048 };
 
 struct server {
