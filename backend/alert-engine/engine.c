@@ -15,6 +15,7 @@ enum {
     PAGE_SIZE = 256, PAGE_COUNT = PATIENT_COUNT_MAX / PAGE_SIZE + 1,
     TICK_MS = 100,               /* silence and delays are seen this late at most */
     SLICE = 64,                  /* readings per hold of the lock */
+    TICK_SLICE = 2000,           /* patients per tick: when all devices fall silent at once, 20,000 a second */
     PREFETCH_AHEAD = 6,          /* readings; bench/alarm */
     SNAPSHOT_SLICE = 1024,       /* states per store unit: about 1 MB */
     COMMAND_WAIT_S = 10,
@@ -61,6 +62,7 @@ struct engine {
     int64_t retry_us;
     atomic_int in_flight;
     atomic_llong looked_us;
+    int64_t ticked_us, tick_seq;  /* tick_seq: of the newest tick in the stream */
     atomic_bool stopping;
     bool recovered;               /* the journal has been read: readings come live from now on */
     struct alert *outbox;         /* changes of the slice at hand */
@@ -97,6 +99,14 @@ static void set_limits(struct slot *slot, const struct alarm_limits *limits)
     if (!slot->limits)
         slot->limits = mem_new(1, sizeof *slot->limits);
     *slot->limits = *limits;
+}
+
+static size_t count_open(struct engine *engine, uint32_t first, uint32_t last)
+{
+    size_t count = 0;
+    for (uint32_t number = first; number <= last; number++)
+        count += (size_t)__builtin_popcount(slot_of(engine, number)->state.open);
+    return count;
 }
 
 /* ---- alerts out ---- */
@@ -267,21 +277,50 @@ static void take_batch(struct engine *engine, const struct stream_batch *batch)
     metric_observe_us(&reading_time, clock_monotonic_us(engine->service->clock) - batch->published_us);
 }
 
-/* What falls due without a reading, for patients whose devices are live. */
-static void tick(struct engine *engine)
+struct due {
+    uint32_t patient;
+    int64_t lag_us;
+};
+
+static size_t collect_due(struct engine *engine, int64_t now_us, struct due out[TICK_SLICE])
 {
-    int64_t now_us = clock_now_us(engine->service->clock);
+    size_t count = 0;
     (void)pthread_mutex_lock(&engine->lock);
-    for (uint32_t number = 1; number <= engine->count; number++) {
-        struct slot *slot = slot_of(engine, number);
-        struct alarm_events events;
-        if (!slot->state.live || slot->state.due_us > now_us - lag_us_of(slot))
-            continue;
-        events.count = 0;
-        alarm_tick(&slot->state, limits_of(engine, slot), now_us - lag_us_of(slot), &events);
-        keep_events(engine, slot, &events);
+    for (uint32_t number = 1; number <= engine->count && count < TICK_SLICE; number++) {
+        const struct slot *slot = slot_of(engine, number);
+        if (slot->state.live && slot->state.due_us <= now_us - lag_us_of(slot))
+            out[count++] = (struct due){ number, lag_us_of(slot) };
     }
     (void)pthread_mutex_unlock(&engine->lock);
+    return count;
+}
+
+static void tick_now(struct engine *engine, uint32_t patient, const struct alarm_command *command)
+{
+    struct alarm_events events;
+    (void)pthread_mutex_lock(&engine->lock);
+    struct slot *slot = slot_of(engine, patient);
+    events.count = 0;
+    (void)alarm_command(&slot->state, limits_of(engine, slot), command, &events);
+    keep_events(engine, slot, &events);
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
+/* What falls due without a reading, for patients whose devices are live.  It goes through the stream,
+ * behind the readings that wait there; where the stream takes nothing, it is done at once. */
+static void tick(struct engine *engine)
+{
+    struct due due[TICK_SLICE];
+    struct alarm_command command = { .kind = ALARM_TICK, .time_us = clock_now_us(engine->service->clock) };
+    if (engine->processed_seq <= engine->tick_seq)
+        return; /* the last ones still wait */
+    size_t count = collect_due(engine, command.time_us, due);
+    for (size_t i = 0; i < count; i++) {
+        struct err err = { 0 };
+        command.lag_us = due[i].lag_us;
+        if (!stream_publish_command(engine->service->stream, due[i].patient, &command, NULL, NULL, NULL, &engine->tick_seq, &err))
+            tick_now(engine, due[i].patient, &command);
+    }
     send_outbox(engine);
 }
 
@@ -343,13 +382,17 @@ static void snapshot_slice(struct engine *engine)
     mem_free(bytes);
 }
 
+/* A saved state must not know of an alert that the store does not have: replaying the journal would
+ * skip the record that raised it. */
 static void snapshot(struct engine *engine, int64_t now_us)
 {
+    if (!alerts_all_written(engine))
+        return;
     if (engine->cycle_at) {
         snapshot_slice(engine);
         return;
     }
-    if (now_us - engine->snapshot_us < SNAPSHOT_EVERY_US || !alerts_all_written(engine))
+    if (now_us - engine->snapshot_us < SNAPSHOT_EVERY_US)
         return;
     engine->snapshot_us = now_us;
     engine->cycle_seq = engine->processed_seq;
@@ -375,7 +418,6 @@ static bool load_states(struct engine *engine, struct err *err)
             break;
         memcpy(&slot->seq_done, bytes, sizeof slot->seq_done);
         ok = alarm_load(&slot->state, bytes + sizeof slot->seq_done, rows[i].size - sizeof slot->seq_done, err);
-        metric_add(&open_now, ok ? __builtin_popcount(slot->state.open) : 0);
     }
     arena_free(&arena);
     return ok;
@@ -383,44 +425,159 @@ static bool load_states(struct engine *engine, struct err *err)
 
 /* ---- life ---- */
 
+bool engine_step(struct engine *engine, int timeout_ms)
+{
+    const struct stream_batch *batch = stream_next(engine->consumer, timeout_ms);
+    int64_t now_us = clock_monotonic_us(engine->service->clock);
+    atomic_store(&engine->looked_us, now_us);
+    if (batch) {
+        take_batch(engine, batch);
+        stream_release(engine->consumer, batch);
+    }
+    if (now_us - engine->ticked_us < TICK_MS * US_PER_MS)
+        return batch != NULL;
+    engine->ticked_us = now_us;
+    tick(engine);
+    retry_failed(engine, now_us);
+    snapshot(engine, now_us);
+    return batch != NULL;
+}
+
 static void *engine_thread(void *argument)
 {
     struct engine *engine = argument;
-    int64_t ticked_us = 0;
-    while (!atomic_load(&engine->stopping)) {
-        const struct stream_batch *batch = stream_next(engine->consumer, TICK_MS);
-        int64_t now_us = clock_monotonic_us(engine->service->clock);
-        atomic_store(&engine->looked_us, now_us);
-        if (batch) {
-            take_batch(engine, batch);
-            stream_release(engine->consumer, batch);
-        }
-        if (now_us - ticked_us < TICK_MS * US_PER_MS)
-            continue;
-        ticked_us = now_us;
-        tick(engine);
-        retry_failed(engine, now_us);
-        snapshot(engine, now_us);
-    }
+    while (!atomic_load(&engine->stopping))
+        (void)engine_step(engine, TICK_MS);
     return NULL;
+}
+
+/* States may know records that never came to the disk; their numbers must not be given again, or a
+ * later recovery would take other records for done. */
+static void skip_lost_numbers(struct engine *engine)
+{
+    int64_t seq = engine->snapshot_seq;
+    for (uint32_t number = 1; number <= engine->count; number++)
+        seq = slot_of(engine, number)->seq_done > seq ? slot_of(engine, number)->seq_done : seq;
+    stream_skip_to(engine->service->stream, seq);
+}
+
+/* ---- alerts that the store has open, and the journal does not explain ---- */
+
+static bool explained(const struct engine *engine, const struct alert *alert)
+{
+    if (alert->patient > engine->count)
+        return false;
+    const struct alarm_patient *state = &engine->pages[alert->patient / PAGE_SIZE][alert->patient % PAGE_SIZE].state;
+    const struct alert *own = &state->alerts[alert->type];
+    return (state->open >> alert->type & 1) && own->onset_us == alert->onset_us && own->version >= alert->version;
+}
+
+static bool take_until(struct engine *engine, int64_t seq)
+{
+    while (engine->processed_seq < seq) {
+        const struct stream_batch *batch = stream_next(engine->consumer, 0);
+        if (!batch)
+            return false;
+        take_batch(engine, batch);
+        stream_release(engine->consumer, batch);
+    }
+    return true;
+}
+
+/* An alert that was shown stays shown, also when the reading that raised it was not kept. */
+static void adopt_alerts(struct engine *engine, const struct alert *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) { /* newest onset first */
+        struct alarm_events events;
+        if (explained(engine, &rows[i]))
+            continue;
+        struct slot *slot = make_slot(engine, rows[i].patient);
+        events.count = 0;
+        alarm_adopt(&slot->state, limits_of(engine, slot), &rows[i], &events);
+        keep_events(engine, slot, &events);
+    }
+    send_outbox(engine);
+}
+
+static bool reassert_one(struct engine *engine, struct slot *slot, enum alert_type type, struct arena *arena, struct err *err)
+{
+    const struct alert *own = &slot->state.alerts[type];
+    struct alert_query query = { .patient = own->patient, .from_us = own->onset_us, .to_us = own->onset_us + 1, .limit = ALERT_TYPE_COUNT };
+    struct alarm_events events;
+    struct alert *rows;
+    size_t count;
+    arena_reset(arena);
+    if (!store_alerts(engine->service->store, arena, &query, &rows, &count, err))
+        return false;
+    events.count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].type == type)
+            alarm_reassert(&slot->state, &rows[i], &events);
+    if (events.count)
+        keep_events(engine, slot, &events);
+    return true;
+}
+
+/* A command or reading that was lost may have closed an alert in the store which is open by all that was kept. */
+static bool reassert_alerts(struct engine *engine, struct err *err)
+{
+    struct arena arena;
+    bool ok = true;
+    arena_init(&arena, 1 << 20);
+    for (uint32_t number = 1; ok && number <= engine->count; number++) {
+        struct slot *slot = slot_of(engine, number);
+        for (unsigned left = slot->state.open; ok && left; left &= left - 1)
+            ok = reassert_one(engine, slot, (enum alert_type)__builtin_ctz(left), &arena, err);
+    }
+    arena_free(&arena);
+    send_outbox(engine);
+    return ok;
+}
+
+/* What the replay had to say is in the store before the store is asked. */
+static bool wait_until_written(struct engine *engine, struct err *err)
+{
+    for (int attempt = 0; attempt < 5; attempt++) {
+        struct store_write nothing = { 0 };
+        engine->retry_us = clock_monotonic_us(engine->service->clock) - RETRY_EVERY_US;
+        retry_failed(engine, engine->retry_us + RETRY_EVERY_US);
+        if (!store_write_sync(engine->service->store, &nothing, err)) /* behind all others in the queue */
+            return false;
+        if (alerts_all_written(engine))
+            return true;
+    }
+    return err_set(err, ERR_UNAVAILABLE, "the alerts of the journal cannot be written");
+}
+
+static bool take_over_alerts(struct engine *engine, struct err *err)
+{
+    struct alert_query query = { .open_only = true, .limit = (size_t)PATIENT_COUNT_MAX * ALERT_TYPE_COUNT };
+    struct alert *rows;
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, (size_t)PATIENT_COUNT_MAX * ALERT_TYPE_COUNT * 4 * sizeof *rows);
+    bool ok = wait_until_written(engine, err) && store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
+    if (ok)
+        adopt_alerts(engine, rows, count);
+    ok = ok && reassert_alerts(engine, err);
+    arena_free(&arena);
+    metric_set(&open_now, (int64_t)count_open(engine, 1, engine->count));
+    return ok;
 }
 
 /* Everything that the journal still holds goes through the states before the first request comes. */
 static bool recover(struct engine *engine, struct err *err)
 {
     int64_t target = store_journal_next_seq(engine->service->store);
+    skip_lost_numbers(engine);
     engine->processed_seq = engine->snapshot_seq;
     if (!stream_subscribe(engine->service->stream, "alert-engine", 1u << STREAM_VITALS, engine->snapshot_seq, &engine->consumer, err))
         return false;
-    while (engine->processed_seq < target) {
-        const struct stream_batch *batch = stream_next(engine->consumer, 1000);
-        if (!batch)
-            break; /* the journal starts behind the snapshot: nothing more is there */
-        take_batch(engine, batch);
-        stream_release(engine->consumer, batch);
-    }
+    (void)take_until(engine, target); /* fewer when the newest records never came to the disk */
     if (engine->processed_seq < target)
         engine->processed_seq = target;
+    if (!take_over_alerts(engine, err))
+        return false;
     struct alarm_command restarted = { .kind = ALARM_RESTARTED, .time_us = clock_now_us(engine->service->clock) };
     return !engine->count || stream_publish_command(engine->service->stream, 0, &restarted, NULL, NULL, NULL, NULL, err);
 }
@@ -430,6 +587,7 @@ bool engine_open(struct alert_service *service, struct engine **out, struct err 
     struct engine *engine = mem_new(1, sizeof *engine);
     engine->service = service;
     engine->defaults = alarm_limits_default;
+    engine->tick_seq = -1;
     CHECK(pthread_mutex_init(&engine->lock, NULL) == 0 && pthread_mutex_init(&engine->failed_lock, NULL) == 0);
     CHECK(pthread_cond_init(&engine->processed, NULL) == 0);
     metric_register(&opened_total);
@@ -440,7 +598,7 @@ bool engine_open(struct alert_service *service, struct engine **out, struct err 
     engine->recovered = true;
     engine->snapshot_us = clock_monotonic_us(service->clock);
     atomic_store(&engine->looked_us, engine->snapshot_us);
-    CHECK(pthread_create(&engine->thread, NULL, engine_thread, engine) == 0);
+    CHECK(service->unthreaded || pthread_create(&engine->thread, NULL, engine_thread, engine) == 0);
     return true;
 }
 
@@ -495,14 +653,6 @@ static int worse_first(const void *a, const void *b)
     if (x->patient != y->patient)
         return x->patient < y->patient ? -1 : 1;
     return x->type - y->type;
-}
-
-static size_t count_open(struct engine *engine, uint32_t first, uint32_t last)
-{
-    size_t count = 0;
-    for (uint32_t number = first; number <= last; number++)
-        count += (size_t)__builtin_popcount(slot_of(engine, number)->state.open);
-    return count;
 }
 
 size_t engine_open_alerts(struct engine *engine, uint32_t patient, struct arena *arena, struct alert **out)

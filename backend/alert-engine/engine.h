@@ -4,7 +4,9 @@
  * Durable:   states are saved in a cycle (dirty ones, every SNAPSHOT_EVERY); after a crash the newest
  *            saved states plus the journal behind them give the same states, so the same alerts.
  *            Alerts themselves are written as they change; one that could not be written is kept and
- *            written again, and no snapshot is finished while one is missing.
+ *            written again, and no state is saved while one is missing.  Ticks that change something are
+ *            commands in the stream, so that a replay repeats them too.  What the disk refused and the
+ *            store still shows open at the start is taken over.
  * Sequence:  a saved state knows the record it was saved at; a replayed record before it is skipped.
  * Latency:   alerts leave before anything touches the disk. */
 #ifndef ALERT_ENGINE_ENGINE_H
@@ -24,6 +26,7 @@ struct alert_service {
     struct stream *stream;
     struct registry *registry;
     struct engine *engine;
+    bool unthreaded;                 /* no thread: engine_step() runs it, so that one seed repeats a whole run */
     /* The username of a user id, for "acknowledged_by"; NULL: unknown. */
     const char *(*username)(void *context, uint32_t user, char out[64]);
     void *username_context;
@@ -36,6 +39,9 @@ struct http_routes alert_routes(struct alert_service *service);
 /* ---- engine.c ---- */
 bool engine_open(struct alert_service *service, struct engine **out, struct err *err) MUST_CHECK;
 void engine_close(struct engine *engine);
+/* One turn: the next batch if there is one (waits up to timeout_ms), then what is due.  Not beside the
+ * thread.  false: there was no batch. */
+bool engine_step(struct engine *engine, int timeout_ms);
 bool engine_alive(struct engine *engine);     /* has looked at its queue within 2 s */
 /* Waits, a moment at most, until everything that was acknowledged before this call has been judged. */
 void engine_catch_up(struct engine *engine);

@@ -546,9 +546,49 @@ bool alarm_command(struct alarm_patient *state, const struct alarm_limits *limit
         if (state->live)
             state->silence_base_us = command->time_us + RESTART_GRACE_S * US_IN_S;
         break;
+    case ALARM_TICK:
+        break; /* advanced above */
     }
     state->due_us = earliest_due(state, limits);
     return applied;
+}
+
+void alarm_adopt(struct alarm_patient *state, const struct alarm_limits *limits, const struct alert *alert,
+                 struct alarm_events *events)
+{
+    struct alert *own = &state->alerts[alert->type], stale = *alert;
+    bool open = state->open & bit(alert->type);
+    if (alert->updated_us > state->now_us)
+        state->now_us = alert->updated_us;
+    if (state->discharged || (open && own->onset_us > alert->onset_us)) {
+        if (!stale.end_us)
+            stale.end_us = open ? own->onset_us : state->now_us;
+        stale.state = ALERT_CLOSED;
+        emit(state, events, &stale, ALARM_CLOSED);
+        return;
+    }
+    if (open && own->onset_us < alert->onset_us) {
+        own->end_us = own->end_us ? own->end_us : alert->onset_us; /* where the other one begins */
+        close_alert(state, events, own);
+        open = false;
+    }
+    if (!open || own->version < alert->version)
+        *own = *alert;
+    state->open |= bit(alert->type);
+    state->pending &= (uint16_t)~bit(alert->type);
+    state->due_us = earliest_due(state, limits);
+}
+
+void alarm_reassert(struct alarm_patient *state, const struct alert *stored, struct alarm_events *events)
+{
+    struct alert *own = &state->alerts[stored->type];
+    bool differs = own->state != stored->state || own->ack_us != stored->ack_us || own->end_us != stored->end_us ||
+                   own->severity != stored->severity || own->lost != stored->lost;
+    if (!(state->open & bit(stored->type)) || own->onset_us != stored->onset_us || stored->version < own->version)
+        return;
+    own->version = stored->version;
+    if (differs)
+        emit(state, events, own, ALARM_RETURNED);
 }
 
 enum alert_severity alarm_severity(const struct alarm_patient *state)

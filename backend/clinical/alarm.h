@@ -11,9 +11,10 @@
  *
  * Time:      the machine runs on the readings' own time.  Whatever becomes due between two readings
  *            (a delay that ends, a vital that falls silent) is done in time order *before* the later
- *            reading, with its own computed time; alarm_tick() only does the same earlier.  So the
- *            alerts do not depend on when, or whether, ticks come: a replay at any speed gives the
- *            same alerts, byte for byte.
+ *            reading, with its own computed time; a tick only does the same earlier.  So the alerts of
+ *            a recording do not depend on when, or whether, ticks come: a replay at any speed gives the
+ *            same alerts, byte for byte.  Of a live patient, whose readings can arrive late, ticks are
+ *            commands in the stream (ALARM_TICK), so that they repeat too.
  * Late:      a vital not newer than the last of its kind changes nothing.  The exception is a clock
  *            that was set back: see CLOCK_SET_BACK_US.
  * Lag:       a device whose stamps run behind the server's clock (its own is slow, or it sends in batches)
@@ -103,6 +104,8 @@ enum alarm_command_kind {
     ALARM_LIMITS,            /* limits: from now on, the newest values are judged by them at once */
     ALARM_DISCHARGE,         /* closes everything; a later reading admits again */
     ALARM_RESTARTED,         /* the system was down until time_us: silence counts from now (live patients) */
+    ALARM_TICK,              /* it is time_us, and something is due (live patients).  Readings may come later
+                              * that are older: a replay must see the tick where it was */
 };
 struct alarm_command {
     int64_t time_us;
@@ -136,6 +139,14 @@ void alarm_tick(struct alarm_patient *state, const struct alarm_limits *limits, 
 /* false: it did not apply (no such open alert, version has moved on): nothing changed. */
 bool alarm_command(struct alarm_patient *state, const struct alarm_limits *limits, const struct alarm_command *command,
                    struct alarm_events *events);
+/* After a restart: the store has this alert open.  It goes on, as its newest version says; of two
+ * episodes of a type the older one closes, and so does the alert of a patient who was discharged. */
+void alarm_adopt(struct alarm_patient *state, const struct alarm_limits *limits, const struct alert *alert,
+                 struct alarm_events *events);
+
+/* After a restart: the store has this open alert of the state in a version that is as new, from an event
+ * that was lost.  What the state says counts, and is said again with a newer version. */
+void alarm_reassert(struct alarm_patient *state, const struct alert *stored, struct alarm_events *events);
 
 /* Before alarm_reading() in a batch over many patients: hides the cache misses (bench/alarm). */
 static inline void alarm_prefetch(const struct alarm_patient *state)

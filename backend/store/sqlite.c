@@ -74,8 +74,11 @@ static bool load(struct sqlite_engine *engine, struct db *db, struct err *err)
     if (!position_load(db, &engine->position, err) || !audit_load_head(db, &engine->audit, err) ||
         !journal_end(db, &next_seq, err) || !newest_raw_hour(engine, db, err))
         return false;
+    /* A number that a snapshot or a fold speaks of is not given again. */
     if (next_seq < engine->position.fold_from)
         next_seq = engine->position.fold_from;
+    if (next_seq < engine->position.snapshot_seq)
+        next_seq = engine->position.snapshot_seq;
     engine->next_seq = next_seq;
     return journal_load_tail(engine, db, err);
 }

@@ -190,6 +190,14 @@ int64_t stream_end(struct stream *stream)
     return end;
 }
 
+void stream_skip_to(struct stream *stream, int64_t seq)
+{
+    (void)pthread_mutex_lock(&stream->lock);
+    if (stream->next_seq < seq)
+        stream->next_seq = seq;
+    (void)pthread_mutex_unlock(&stream->lock);
+}
+
 bool stream_publish_readings(struct stream *stream, const struct reading *readings, uint32_t count,
                              const struct stream_rows *with, stream_done *done, void *context, struct err *err)
 {
