@@ -338,7 +338,7 @@ static void a_failed_fsync_acknowledges_nothing_and_is_not_tried_again(void **st
 {
     char text[256];
     (void)state;
-    for (uint64_t seed = 1; seed <= 50; seed++) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         struct run *run = mem_new(1, sizeof *run);
         begin_run(run, seed);
         test_store_open(&run->t);
@@ -373,7 +373,7 @@ static void a_failed_fsync_acknowledges_nothing_and_is_not_tried_again(void **st
 static void a_full_disk_stops_acknowledgements_until_there_is_room(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 30; seed++) {
+    for (uint64_t seed = 1; seed <= 10; seed++) {
         struct run *run = mem_new(1, sizeof *run);
         begin_run(run, seed);
         test_store_open(&run->t);
@@ -448,7 +448,7 @@ static void every_operation_may_fail(void **state)
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         long n = 1;
         while (fail_nth(kinds[k].op, n, 1, kinds[k].code) > 0)
-            n += kinds[k].step;
+            n += wanted_states < 10000 ? 3 * kinds[k].step : kinds[k].step;
         long once = n;
         for (n = 1; n < once; n += kinds[k].step * 3)
             (void)fail_nth(kinds[k].op, n, -1, kinds[k].code);
@@ -533,7 +533,7 @@ static void sqlite_may_run_out_of_memory_anywhere(void **state)
     long n = 1;
     (void)state;
     while (starve(n, true, false))
-        n += 1 + n / 60; /* each of the first, then about 60 a doubling */
+        n += 1 + n / (wanted_states < 10000 ? 15 : 100); /* each of the first, then some of every doubling */
     printf("SQLite: requests up to the %ldth failed once\n", n);
     for (long k = 1; k < n; k += 1 + k / 6)
         (void)starve(k, true, true);
