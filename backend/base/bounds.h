@@ -61,6 +61,8 @@ enum {
     SPIECE_TRIAL_S       = 10,                /* CPU time of a first load; the largest vocabularies take 0.3 s */
     T5_TEXT_SIZE_MAX     = 1 << 20,           /* a text to encode, far beyond T5_TOKENS_MAX pieces */
 
+    MODEL_LINE_SIZE_MAX = 1 << 20,       /* a line for model run: T5_TOKENS_MAX tokens of 250 bytes */
+
     /* A Hub of models */
     HUB_JSON_SIZE_MAX       = 4 << 20,   /* T5-XXL's index has 60 KB; a listing 100 bytes per file */
     HUB_FILE_COUNT_MAX      = 10000,     /* files in a repository; hubs advise against 100,000 */

@@ -1,11 +1,15 @@
 /* model.c - `wardscribe model`: what can be done with a T5 folder. */
 #include "commands/model.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "commands/commands.h"
 #include "learn/hub.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 static const struct subcommand {
     const char *name;
@@ -13,6 +17,9 @@ static const struct subcommand {
     const char *help;
 } subcommands[] = {
     { "info", model_info, "Say what a model folder holds" },
+    { "run", model_run, "Write what a model makes of lines of text" },
+    { "bench", model_bench, "Measure a model on this machine" },
+    { "quantize", model_quantize, "Write a copy with 16-bit weights" },
     { "train", model_train, "Teach a folder from pairs of texts" },
     { "pull", model_pull, "Fetch a model from a Hugging Face Hub" },
     { "push", model_push, "Put a model folder on a Hugging Face Hub" },
@@ -33,6 +40,27 @@ int model_fail(const char *name, const struct err *err)
 {
     (void)fprintf(stderr, "wardscribe model %s: %s\n", name, err->text);
     return err_exit_status(err->kind);
+}
+
+/* Field 22 of /proc/self/stat: clock ticks from boot to the start (proc(5)). */
+int64_t model_process_start_us(void)
+{
+    char text[1024];
+    struct timespec boot;
+    int64_t now_us = clock_monotonic_us(clock_system()), ticks = 0;
+    FILE *file = fopen("/proc/self/stat", "re");
+    size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        (void)fclose(file);
+    text[length] = '\0';
+    char *at = strrchr(text, ')');   /* the name may hold anything */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    if (!at || clock_gettime(CLOCK_BOOTTIME, &boot) != 0)
+        return now_us;
+    ticks = strtoll(at + 1, NULL, 10);
+    int64_t age_us = (int64_t)boot.tv_sec * US_PER_S + boot.tv_nsec / 1000 - ticks * US_PER_S / sysconf(_SC_CLK_TCK);
+    return now_us - age_us;
 }
 
 void model_show_progress(void *context, const char *file, int64_t done, int64_t total)

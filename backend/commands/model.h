@@ -10,12 +10,17 @@
 struct hub_options;
 
 int model_info(int argc, char **argv);
+int model_run(int argc, char **argv);
+int model_bench(int argc, char **argv);
+int model_quantize(int argc, char **argv);
 int model_train(int argc, char **argv);
 int model_pull(int argc, char **argv);
 int model_push(int argc, char **argv);
 
 /* Prints "wardscribe model NAME: text" and returns the exit status. */
 int model_fail(const char *name, const struct err *err);
+/* When this process was started, on the monotonic clock, to 10 ms: never later than it was. */
+int64_t model_process_start_us(void);
 /* A bar per file; the context of a hub_progress. */
 struct model_progress {
     bool quiet;

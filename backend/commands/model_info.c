@@ -1,9 +1,10 @@
 /* model_info.c - `wardscribe model info`: what a folder holds. */
 #include "base/digest.h"
-#include "base/mem.h"
-#include "base/str.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "commands/model.h"
+#include "t5/checkpoint.h"
+#include "t5/tokenizer.h"
 
 #include <argp.h>
 #include <dirent.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 static const char doc[] =
-    "Says what a model folder holds: every file with its size and SHA-256.\v"
+    "Says what a model folder holds: shape, parameters, types, vocabulary, files with their SHA-256, and how it would run here.\v"
     "A file that lies in a Hub cache is named by its hash; \"changed\" behind it means that its content "
     "is no longer what was pulled.\n\n"
     "Examples:\n"
@@ -33,6 +34,14 @@ struct info_file {
     char name[NAME_MAX + 1], sha256[DIGEST_TEXT_SIZE];
     uint64_t size;
     bool changed;
+};
+
+struct info {
+    struct t5_model *model;
+    struct checkpoint *checkpoint;
+    size_t items[TENSOR_TYPE_COUNT];   /* numbers of each type in the files */
+    struct info_file *files;
+    int file_count;
 };
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
@@ -105,31 +114,112 @@ static bool read_folder(const char *dir, struct info_file *files, int *out_count
     return ok;
 }
 
-static void print_text(const struct arguments *arguments, const struct info_file *files, int count)
+/* ---- the model ---- */
+
+static bool read_model(const char *dir, struct info *info, struct err *err)
 {
-    (void)printf("%s\n", arguments->dir);
-    for (int i = 0; i < count; i++)
-        (void)printf("  %-32s %12" PRIu64 "  %s%s\n", files[i].name, files[i].size, files[i].sha256,
-                     files[i].changed ? "  changed" : "");
+    if (!t5_model_open(dir, &(struct t5_model_options){ 0 }, &info->model, err) || !checkpoint_open(dir, &info->checkpoint, err))
+        return false;
+    for (size_t i = 0; i < info->checkpoint->file_count; i++)
+        for (size_t k = 0; k < safetensors_count(info->checkpoint->files[i]); k++) {
+            const struct tensor *tensor = safetensors_at(info->checkpoint->files[i], k);
+            info->items[tensor->type] += tensor->count;
+        }
+    return true;
 }
 
-static void print_json(const struct arguments *arguments, const struct info_file *files, int count)
+static const char *activation(const struct t5_config *c)
+{
+    return c->gated ? (c->gelu_new ? "gated-gelu" : "gated-relu") : c->gelu_new ? "gelu" : "relu";
+}
+
+static const struct { const char *name; size_t offset; } numbers[] = {
+    { "vocab_size", offsetof(struct t5_config, vocab_size) },
+    { "d_model", offsetof(struct t5_config, d_model) },
+    { "d_kv", offsetof(struct t5_config, d_kv) },
+    { "d_ff", offsetof(struct t5_config, d_ff) },
+    { "num_layers", offsetof(struct t5_config, layer_count) },
+    { "num_decoder_layers", offsetof(struct t5_config, decoder_layer_count) },
+    { "num_heads", offsetof(struct t5_config, head_count) },
+};
+enum { NUMBER_COUNT = sizeof numbers / sizeof *numbers };
+
+static int number_of(const struct t5_config *config, int i)
+{
+    return *(const int *)((const char *)config + numbers[i].offset);
+}
+
+static void print_text(const struct arguments *arguments, const struct info *info)
+{
+    const struct t5_config *config = t5_model_config(info->model);
+    const struct t5_tokenizer *tokenizer = t5_model_tokenizer(info->model);
+    (void)printf("%s\n ", arguments->dir);
+    for (int i = 0; i < NUMBER_COUNT; i++)
+        (void)printf(" %s %d%s", numbers[i].name, number_of(config, i), i + 1 < NUMBER_COUNT ? "," : "\n");
+    (void)printf("  %s, %s head, %.1f million parameters:", activation(config), config->tied ? "tied" : "own", (double)t5_model_parameter_count(info->model) / 1e6);
+    for (int i = 0; i < TENSOR_TYPE_COUNT; i++)
+        if (info->items[i])
+            (void)printf(" %s", tensor_type_name((enum tensor_type)i));
+    (void)printf("\n  runs here as %s with the kernel %s\n", t5_precision_name(t5_model_precision(info->model)), t5_model_kernel(info->model));
+    if (tokenizer)
+        (void)printf("  vocabulary: %d pieces\n", tokenizer_piece_count(tokenizer));
+    else
+        (void)printf("  no spiece.model: token ids only\n");
+    for (int i = 0; i < info->file_count; i++)
+        (void)printf("  %-32s %12" PRIu64 "  %s%s\n", info->files[i].name, info->files[i].size, info->files[i].sha256,
+                     info->files[i].changed ? "  changed" : "");
+}
+
+static void put_model(struct json_writer *w, const struct info *info)
+{
+    const struct t5_config *config = t5_model_config(info->model);
+    const struct t5_tokenizer *tokenizer = t5_model_tokenizer(info->model);
+    json_put_object(w, "config");
+    for (int i = 0; i < NUMBER_COUNT; i++)
+        json_put_int(w, numbers[i].name, number_of(config, i));
+    json_put_text(w, "activation", activation(config));
+    json_put_bool(w, "tied", config->tied);
+    json_put_end(w);
+    json_put_int(w, "parameters", (int64_t)t5_model_parameter_count(info->model));
+    json_put_object(w, "dtypes");
+    for (int i = 0; i < TENSOR_TYPE_COUNT; i++)
+        if (info->items[i])
+            json_put_int(w, tensor_type_name((enum tensor_type)i), (int64_t)info->items[i]);
+    json_put_end(w);
+    if (tokenizer) {
+        json_put_object(w, "tokenizer");
+        json_put_int(w, "pieces", tokenizer_piece_count(tokenizer));
+        json_put_end(w);
+    } else {
+        json_put_null(w, "tokenizer");
+    }
+    json_put_text(w, "precision", t5_precision_name(t5_model_precision(info->model)));
+    json_put_text(w, "kernel", t5_model_kernel(info->model));
+}
+
+static void put_files(struct json_writer *w, const struct info *info)
+{
+    json_put_array(w, "files");
+    for (int i = 0; i < info->file_count; i++) {
+        json_put_object(w, NULL);
+        json_put_text(w, "name", info->files[i].name);
+        json_put_int(w, "size", (int64_t)info->files[i].size);
+        json_put_text(w, "sha256", info->files[i].sha256);
+        json_put_bool(w, "changed", info->files[i].changed);
+        json_put_end(w);
+    }
+    json_put_end(w);
+}
+
+static void print_json(const struct arguments *arguments, const struct info *info)
 {
     struct buf out;
     buf_init(&out, 1 << 20);
     struct json_writer w = json_write(&out);
     json_put_object(&w, NULL);
     json_put_text(&w, "folder", arguments->dir);
-    json_put_array(&w, "files");
-    for (int i = 0; i < count; i++) {
-        json_put_object(&w, NULL);
-        json_put_text(&w, "name", files[i].name);
-        json_put_int(&w, "size", (int64_t)files[i].size);
-        json_put_text(&w, "sha256", files[i].sha256);
-        json_put_bool(&w, "changed", files[i].changed);
-        json_put_end(&w);
-    }
-    json_put_end(&w);
+    put_model(&w, info);
+    put_files(&w, info);
     json_put_end(&w);
     (void)printf("%s\n", out.data);
     buf_free(&out);
@@ -143,14 +233,16 @@ int model_info(int argc, char **argv)
     };
     static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc };
     struct arguments arguments = { 0 };
+    struct info info = { 0 };
     struct err err = { 0 };
-    int count = 0;
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
-    struct info_file *files = mem_new(FILE_COUNT_MAX, sizeof *files);
-    bool ok = read_folder(arguments.dir, files, &count, &err);
+    info.files = mem_new(FILE_COUNT_MAX, sizeof *info.files);
+    bool ok = read_folder(arguments.dir, info.files, &info.file_count, &err) && read_model(arguments.dir, &info, &err);
     if (ok)
-        (arguments.json ? print_json : print_text)(&arguments, files, count);
-    mem_free(files);
+        (arguments.json ? print_json : print_text)(&arguments, &info);
+    mem_free(info.files);
+    checkpoint_close(info.checkpoint);
+    t5_model_close(info.model);
     return ok ? 0 : model_fail("info", &err);
 }

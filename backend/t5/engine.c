@@ -26,7 +26,7 @@ struct entry {
     uint64_t ticket;
     struct t5_request request;   /* its ids are behind the entry */
     bool cancelled;              /* under the lock */
-    int64_t submitted_us, admitted_us, encoded_us;
+    int64_t submitted_us, admitted_us, encoded_us, first_token_us;
     struct generation *generation;
     struct fast_sequence *sequence;
 };
@@ -97,6 +97,7 @@ static void answer(struct t5_engine *e, struct entry *entry, enum t5_status stat
     result.queued_us = (entry->admitted_us ? entry->admitted_us : now) - entry->submitted_us;
     result.encode_us = entry->encoded_us ? entry->encoded_us - entry->admitted_us : 0;
     result.decode_us = entry->encoded_us ? now - entry->encoded_us : 0;
+    result.first_token_us = entry->first_token_us ? entry->first_token_us - entry->submitted_us : 0;
     count_answer(e, &result);
     entry->request.done(entry->request.context, &result);
     release(e, entry);
@@ -273,6 +274,10 @@ static void step(struct t5_engine *e)
     e->group_count = e->running_count;
     if (rows > 0)
         team_run(e->team, decode_work, e);
+    int64_t now = now_us();
+    for (int i = 0; i < e->running_count; i++)
+        if (e->running[i]->first_token_us == 0)
+            e->running[i]->first_token_us = now;
     (void)pthread_mutex_lock(&e->lock);
     e->figures.steps++;
     e->figures.step_rows += rows;

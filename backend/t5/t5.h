@@ -97,6 +97,7 @@ struct t5_result {
     size_t count;
     float score;                 /* transformers' sequences_scores; greedy: sum of log-probabilities */
     int64_t queued_us, encode_us, decode_us;
+    int64_t first_token_us;      /* from t5_submit() to the first token; 0: there was none */
 };
 
 /* `result` and its ids live until the call returns.  Runs on the engine's thread: keep it short. */
