@@ -212,48 +212,6 @@ def test_the_patient_socket_speaks_about_once_a_second(shared_ward):
     assert 1.5 < ended - started < 3.5
 
 
-ROUTES = [
-    ("GET", "/api/patients", "read"), ("GET", "/api/patients/R1", "read"), ("GET", "/api/patients/R1/vitals", "read"),
-    ("GET", "/api/patients/R1/vitals/history", "read"), ("GET", "/api/alerts", "read"), ("GET", "/api/alerts/R1", "read"),
-    ("GET", "/api/alerts/R1/history", "read"), ("GET", "/api/alerts/R1/recent", "read"), ("POST", "/api/analyze?patient_id=R1", "read"),
-    ("GET", "/api/limits/defaults", "read"), ("GET", "/api/patients/R1/limits", "read"), ("GET", "/api/summaries", "read"),
-    ("GET", "/api/summaries/R1", "read"), ("GET", "/api/model/info", "read"),
-    ("POST", "/api/ingest/vitals", "ingest"), ("POST", "/api/alerts/R1.fever.1/acknowledge", "respond"),
-    ("POST", "/api/patients/R1/pause", "respond"), ("POST", "/api/patients/R1/resume", "respond"),
-    ("PATCH", "/api/patients/R1", "edit"), ("POST", "/api/patients", "edit"), ("POST", "/api/model/trigger-summary", "summary"),
-    ("PUT", "/api/patients/R1/limits", "limits"), ("POST", "/api/patients/R1/discharge", "limits"),
-    ("GET", "/api/auth/users", "admin"), ("POST", "/api/auth/users", "admin"), ("GET", "/api/audit", "admin"),
-    ("GET", "/api/audit/verify", "admin"), ("GET", "/api/auth/me", "self"), ("GET", "/api/auth/verify", "self"),
-    ("GET", "/health", "public"), ("GET", "/ready", "public"), ("GET", "/metrics", "public"), ("GET", "/api/auth/jwks", "public"),
-]
-RIGHTS = {
-    "admin": {"read", "ingest", "respond", "edit", "summary", "limits", "admin", "self", "public"},
-    "doctor": {"read", "respond", "edit", "summary", "limits", "self", "public"},
-    "nurse": {"read", "respond", "edit", "summary", "self", "public"},
-    "viewer": {"read", "self", "public"},
-    "device": {"ingest", "self", "public"},
-    None: {"public"},
-}
-
-
-def test_every_path_for_every_role(shared_ward):
-    admin = shared_ward.client()
-    admin.post("/api/ingest/vitals", json=reading("R1", heartRate=80))
-    for role, rights in RIGHTS.items():
-        headers = {}
-        if role:
-            name = f"role-{role}"
-            admin.post("/api/auth/users", json={"username": name, "password": "long-enough-secret", "role": role}).raise_for_status()
-            headers["Authorization"] = "Bearer " + shared_ward.login(name, "long-enough-secret")
-        for method, path, right in ROUTES:
-            reply = httpx.request(method, shared_ward.url() + path, headers=headers, content=b"{}" if method != "GET" else None)
-            if right in rights:
-                assert reply.status_code not in (401, 403), (role, method, path, reply.text)
-            else:
-                assert reply.status_code == (403 if role else 401), (role, method, path, reply.text)
-            assert reply.status_code < 500, (role, method, path, reply.text)
-
-
 def test_an_unauthenticated_body_is_not_read(shared_ward):
     reply = httpx.post(shared_ward.url(8001) + "/api/ingest/vitals", content=b"x" * (6 << 20))
     assert reply.status_code == 401
