@@ -177,7 +177,7 @@ static void look_back(const struct step *s, int layer, const struct fast_group *
         keep_item(m, rows + (size_t)i * d->qkv_stride + 2 * m->inner, now + width * item);
     }
     m->kernels->history(&(struct t5_history){
-        .items = items, .slot_count = q->slot_count, .length = q->position + 1, .head_size = m->head_width,
+        .items = items, .next_head = head + 1 < m->config->head_count ? q->self_step : 0, .slot_count = q->slot_count, .length = q->position + 1, .head_size = m->head_width,
         .half = m->precision != T5_FP32, .slot = q->slot[0], .slot_stride = (size_t)q->length_max,
         .query = rows, .query_stride = d->qkv_stride, .query_count = group->row_count,
         .bias = m->decoder_bias + (size_t)head * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - q->position,

@@ -92,6 +92,7 @@ enum { T5_ATTENTION_ROWS = 6 };
  * bias[p] belongs to position p. */
 struct t5_history {
     const void *items;
+    size_t next_head;            /* items from here to where the next call's are: asked for ahead; 0: nowhere */
     int slot_count, length, head_size;
     bool half;
     const uint8_t *slot;

@@ -72,7 +72,7 @@ INLINE vf multiply(enum words words, vf sum, int32_t a, vf w)
 /* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart. */
 /* Keys and values in bf16 are read once a step, from memory: they are asked for 4 KB ahead, which is more
  * than memory's latency at 128 bytes in 10 cycles. */
-enum { AHEAD = 4096 };
+enum { AHEAD = 8192 };
 
 INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride,
                  const unsigned char *w, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
@@ -467,13 +467,22 @@ INLINE void history_scores(enum words words, const struct t5_history *h, const f
         h->scratch[p] += h->bias[p];
 }
 
+/* The next head's key at this position: memory takes as long as a whole head's arithmetic. */
+INLINE void ask_ahead(const struct t5_history *h, const unsigned char *key, size_t item)
+{
+    for (size_t i = 0; i < (size_t)h->head_size * item; i += 64)
+        __builtin_prefetch(key + h->next_head * item + i);
+}
+
 INLINE void history_values(enum words words, int vectors, const struct t5_history *h, const uint8_t *slot, int column,
-                           float *out)
+                           bool ahead, float *out)
 {
     const size_t item = words == HALVES ? 2 : 4;
     vf sums[4] = { { 0 } };
     for (int p = 0; p < h->length; p++) {
         const unsigned char *value = history_at(h, slot, p, item) + (size_t)(h->head_size + column) * item;
+        if (ahead)
+            ask_ahead(h, value - (size_t)(h->head_size + column) * item, item);
         UNROLL
         for (int v = 0; v < vectors; v++)
             sums[v] += spread_f(h->scratch[p]) * load_weights(words, value + (size_t)(v * LANES) * item);
@@ -492,9 +501,9 @@ INLINE void history_of(enum words words, const struct t5_history *h)
         softmax(h->scratch, h->length);
         int column = 0;
         for (; column + 4 * LANES <= h->head_size; column += 4 * LANES)
-            history_values(words, 4, h, slot, column, out);
+            history_values(words, 4, h, slot, column, q == 0 && column == 0 && h->next_head, out);
         for (; column < h->head_size; column += LANES)
-            history_values(words, 1, h, slot, column, out);
+            history_values(words, 1, h, slot, column, q == 0 && column == 0 && h->next_head, out);
     }
 }
 
