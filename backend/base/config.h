@@ -43,6 +43,8 @@ struct config {
     } ingest;
     struct {
         int interval_s, window;
+        char model[CONFIG_PATH_SIZE], precision[8]; /* auto, none or a folder; auto, fp32, bf16, int8 */
+        int threads, deadline_ms, batch_deadline_ms;
     } summaries;
     struct {
         int token_minutes;

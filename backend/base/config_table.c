@@ -7,6 +7,7 @@
 
 static const char *const engines[] = { "sqlite", "memory", NULL };
 static const char *const sources[] = { "simulator", "none", NULL };
+static const char *const precisions[] = { "auto", "fp32", "bf16", "int8", NULL };
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 
 #define AT(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
@@ -44,6 +45,13 @@ const struct config_key config_keys[] = {
 
     INT("summaries.interval_s", summaries.interval_s, "300", 10, 86400, "Every patient gets a new summary this often."),
     INT("summaries.window", summaries.window, "5", 1, 60, "Newest readings a summary is written from; the published model was trained on 5."),
+    TEXT("summaries.model", summaries.model, "auto", 1,
+         "auto: the registry's current version, else the model that comes with the program; none; or a T5 folder."),
+    CHOICE("summaries.precision", summaries.precision, "auto", precisions, "What the model computes in; auto takes the fastest that keeps the text."),
+    INT("summaries.threads", summaries.threads, "0", 0, 64, "Threads of the model, at idle priority; 0: one per core."),
+    /* A person waits for one on demand; nobody for the periodic ones, which share the model. */
+    INT("summaries.deadline_ms", summaries.deadline_ms, "2000", 10, 60000, "A summary on demand that the model has not written by then is the deterministic writer's."),
+    INT("summaries.batch_deadline_ms", summaries.batch_deadline_ms, "30000", 10, 600000, "The same for a periodic one."),
 
     INT("auth.token_minutes", auth.token_minutes, "480", 1, 1440, "How long a login lasts; 480 is one shift."),
     SECRET("auth.admin_password", auth.admin_password, PASSWORD_SIZE_MIN, "Password of the first admin; without it a random one is printed once at first start."),

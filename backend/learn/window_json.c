@@ -171,7 +171,7 @@ static bool take_alert(const struct json *item, struct alert *out, struct err *e
     return true;
 }
 
-static bool take_alerts(const struct json *root, struct arena *arena, struct window *out, struct err *err)
+bool window_json_alerts(const struct json *root, struct arena *arena, struct window *out, struct err *err)
 {
     const struct json *list = NULL;
     if (!json_get_array(root, "alerts", JSON_NULLABLE, WINDOW_ALERTS_MAX, &list, err))
@@ -193,7 +193,7 @@ static bool take_window(const struct json *root, struct arena *arena, struct win
     const char *id = "";
     struct window *window = &out->window;
     if (!json_get_text(root, "patient_id", JSON_NULLABLE, 0, PATIENT_ID_SIZE - 1, &id, err) || !take_readings(root, arena, out, err) ||
-        !take_alerts(root, arena, window, err))
+        !window_json_alerts(root, arena, window, err))
         return false;
     (void)str_copy(out->patient_id, sizeof out->patient_id, id);
     window->patient = 1;

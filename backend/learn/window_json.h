@@ -35,6 +35,8 @@ bool window_json_take(const struct json *object, struct arena *arena, struct win
 /* The opposite direction, without a patient's id; sources are named by their numbers. */
 struct json_writer;
 void window_json_write(struct json_writer *writer, const char *key, const struct window *window);
+/* The `alerts` of any object that has them, at most WINDOW_ALERTS_MAX. */
+bool window_json_alerts(const struct json *root, struct arena *arena, struct window *out, struct err *err) MUST_CHECK;
 /* "monitor-7@2026-11-23T13:20:00.000Z" or the alert's id, as the API writes evidence. */
 enum { EVIDENCE_ID_SIZE = 96 };
 struct evidence;

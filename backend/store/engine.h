@@ -33,6 +33,9 @@ struct store_engine {
     bool (*alerts)(void *, struct arena *, const struct alert_query *, struct alert **, size_t *, struct err *);
     bool (*summaries)(void *, struct arena *, const char *patient_id, size_t limit,
                       struct summary_row **, size_t *, struct err *);
+    bool (*summary)(void *, struct arena *, const char *id, struct summary_row **, size_t *, struct err *);
+    bool (*feedbacks)(void *, struct arena *, int64_t from_us, int64_t to_us, size_t limit, struct feedback_row **, size_t *,
+                      struct err *);
     bool (*users)(void *, struct arena *, struct user_row **, size_t *, struct err *);
     bool (*audits)(void *, struct arena *, int64_t before, size_t limit, struct audit_row **, size_t *, struct err *);
     bool (*audit_verify)(void *, int64_t *out_count, struct err *);

@@ -291,7 +291,8 @@ const struct store_engine store_engine_memory = {
     .commit = commit, .recover = recover, .maintain = maintain, .backup = backup, .damaged_count = damaged_count,
     .patients = rows_memory_patients, .sources = rows_memory_sources, .limits = rows_memory_limits,
     .history = series_memory_history, .readings = series_memory_readings, .alerts = rows_memory_alerts,
-    .summaries = rows_memory_summaries, .users = rows_memory_users, .audits = rows_memory_audits,
+    .summaries = rows_memory_summaries, .summary = rows_memory_summary, .feedbacks = rows_memory_feedbacks,
+    .users = rows_memory_users, .audits = rows_memory_audits,
     .audit_verify = rows_memory_audit_verify, .setting = rows_memory_setting, .snapshots = rows_memory_snapshots,
     .journal_read = journal_read, .journal_next_seq = journal_next_seq,
 };

@@ -48,7 +48,7 @@ struct memory_engine {
     struct store_options options;
     pthread_rwlock_t lock;              /* of all below */
     struct memory_table patients, patient_ids, sources, source_names, limits, alerts;
-    struct memory_table summaries, summary_times, users, usernames, settings, snapshots, audits;
+    struct memory_table summaries, summary_times, feedbacks, users, usernames, settings, snapshots, audits;
     struct memory_undo undo;
     int64_t last_user, snapshot_seq;
 
@@ -88,6 +88,8 @@ bool rows_memory_sources(void *, struct arena *, struct source_row **, size_t *,
 bool rows_memory_limits(void *, struct arena *, struct limits_row **, size_t *, struct err *);
 bool rows_memory_alerts(void *, struct arena *, const struct alert_query *, struct alert **, size_t *, struct err *);
 bool rows_memory_summaries(void *, struct arena *, const char *, size_t, struct summary_row **, size_t *, struct err *);
+bool rows_memory_summary(void *, struct arena *, const char *, struct summary_row **, size_t *, struct err *);
+bool rows_memory_feedbacks(void *, struct arena *, int64_t, int64_t, size_t, struct feedback_row **, size_t *, struct err *);
 bool rows_memory_users(void *, struct arena *, struct user_row **, size_t *, struct err *);
 bool rows_memory_audits(void *, struct arena *, int64_t before, size_t, struct audit_row **, size_t *, struct err *);
 bool rows_memory_audit_verify(void *, int64_t *, struct err *);

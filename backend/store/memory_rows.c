@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,6 +14,7 @@ struct name_key { char name[PATIENT_ID_SIZE > SOURCE_SIZE ? PATIENT_ID_SIZE : SO
 struct username_key { char name[64]; int64_t id; };
 struct summary_memory { char *document; struct summary_row row; };
 struct summary_time { int64_t time_us; char id[64]; };
+struct feedback_memory { char *document; struct feedback_row row; };
 struct setting_memory { void *value; size_t size; char key[128]; };
 struct snapshot_memory { void *state; size_t size; uint32_t patient; };
 struct audit_memory { char *detail; struct audit_row row; };
@@ -31,6 +33,7 @@ COMPARE(by_name, name_key, strcmp(x->name, y->name))
 COMPARE(by_limits, limits_row, ORDER(x->patient, y->patient))
 COMPARE(by_summary_id, summary_memory, strcmp(x->row.id, y->row.id))
 COMPARE(by_summary_time, summary_time, x->time_us != y->time_us ? ORDER(x->time_us, y->time_us) : strcmp(x->id, y->id))
+COMPARE(by_feedback, feedback_memory, strcmp(x->row.id, y->row.id))
 COMPARE(by_user, user_row, ORDER(x->id, y->id))
 COMPARE(by_username, username_key, strcasecmp(x->name, y->name))
 COMPARE(by_setting, setting_memory, strcmp(x->key, y->key))
@@ -50,6 +53,7 @@ void rows_memory_init(struct memory_engine *e)
     e->alerts = (struct memory_table){ .row_size = sizeof(struct alert), .compare = by_alert };
     e->summaries = (struct memory_table){ .row_size = sizeof(struct summary_memory), .compare = by_summary_id, .owns = true };
     e->summary_times = (struct memory_table){ .row_size = sizeof(struct summary_time), .compare = by_summary_time };
+    e->feedbacks = (struct memory_table){ .row_size = sizeof(struct feedback_memory), .compare = by_feedback, .owns = true };
     e->users = (struct memory_table){ .row_size = sizeof(struct user_row), .compare = by_user };
     e->usernames = (struct memory_table){ .row_size = sizeof(struct username_key), .compare = by_username };
     e->settings = (struct memory_table){ .row_size = sizeof(struct setting_memory), .compare = by_setting, .owns = true };
@@ -61,7 +65,7 @@ void rows_memory_free(struct memory_engine *e)
 {
     struct memory_table *const tables[] = {
         &e->patients, &e->patient_ids, &e->sources, &e->source_names, &e->limits, &e->alerts, &e->summaries,
-        &e->summary_times, &e->users, &e->usernames, &e->settings, &e->snapshots, &e->audits,
+        &e->summary_times, &e->feedbacks, &e->users, &e->usernames, &e->settings, &e->snapshots, &e->audits,
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         memory_table_free(tables[i]);
@@ -135,6 +139,21 @@ static bool write_summary(struct memory_engine *e, const struct summary_row *s, 
     struct summary_time time = { .time_us = row.row.time_us };
     memcpy(time.id, row.row.id, sizeof time.id);
     return put(e, &e->summaries, &row, err) && (old || put(e, &e->summary_times, &time, err));
+}
+
+static bool write_feedback(struct memory_engine *e, const struct feedback_row *f, struct err *err)
+{
+    struct feedback_memory row = { .row = *f };
+    const struct feedback_memory *old = memory_table_find(&e->feedbacks, &row);
+    if (old)
+        row.row = old->row;
+    size_t size = strlen(f->document) + 1;
+    row.document = mem_try_new(1, size);
+    if (!row.document)
+        return out_of_memory(err);
+    memcpy(row.document, f->document, size);
+    row.row.document = row.document;
+    return put(e, &e->feedbacks, &row, err);
 }
 
 static bool write_user(struct memory_engine *e, const struct user_row *u, struct err *err)
@@ -215,6 +234,7 @@ bool rows_memory_write(struct memory_engine *e, const struct store_write *w, str
     WRITE_ALL(w->sources, w->source_count, write_source);
     WRITE_ALL(w->limits, w->limits_count, write_limits);
     WRITE_ALL(w->summaries, w->summary_count, write_summary);
+    WRITE_ALL(w->feedbacks, w->feedback_count, write_feedback);
     WRITE_ALL(w->users, w->user_count, write_user);
     WRITE_ALL(w->settings, w->setting_count, write_setting);
     WRITE_ALL(w->snapshots, w->snapshot_count, write_snapshot);
@@ -315,6 +335,55 @@ bool rows_memory_summaries(void *impl, struct arena *arena, const char *patient_
     }
     (void)pthread_rwlock_unlock(&e->lock);
     *out_count = count;
+    return ok || does_not_fit(err);
+}
+
+bool rows_memory_summary(void *impl, struct arena *arena, const char *id, struct summary_row **out, size_t *out_count, struct err *err)
+{
+    struct memory_engine *e = impl;
+    struct summary_memory key = { 0 };
+    bool ok = true;
+    *out_count = 0;
+    *out = NULL;
+    if (!str_copy(key.row.id, sizeof key.row.id, id))
+        return true;
+    (void)pthread_rwlock_rdlock(&e->lock);
+    const struct summary_memory *from = memory_table_find(&e->summaries, &key);
+    if (from) {
+        *out = copy_bytes(arena, &from->row, sizeof from->row);
+        ok = *out && ((*out)->document = copy_bytes(arena, from->document, strlen(from->document) + 1));
+        *out_count = 1;
+    }
+    (void)pthread_rwlock_unlock(&e->lock);
+    return ok || does_not_fit(err);
+}
+
+static int oldest_first(const void *a, const void *b)
+{
+    const struct feedback_row *x = a, *y = b;
+    return x->time_us != y->time_us ? ORDER(x->time_us, y->time_us) : strcmp(x->id, y->id);
+}
+
+bool rows_memory_feedbacks(void *impl, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit, struct feedback_row **out,
+                           size_t *out_count, struct err *err)
+{
+    struct memory_engine *e = impl;
+    size_t count = 0;
+    (void)pthread_rwlock_rdlock(&e->lock);
+    *out = arena_try_alloc(arena, (e->feedbacks.count + 1) * sizeof **out);
+    bool ok = *out != NULL;
+    for (size_t i = 0; ok && i < e->feedbacks.count; i++) {
+        const struct feedback_memory *from = memory_table_row(&e->feedbacks, i);
+        if (from->row.time_us < from_us || from->row.time_us >= to_us)
+            continue;
+        (*out)[count] = from->row;
+        (*out)[count].document = copy_bytes(arena, from->document, strlen(from->document) + 1);
+        ok = (*out)[count++].document != NULL;
+    }
+    (void)pthread_rwlock_unlock(&e->lock);
+    if (ok)
+        qsort(*out, count, sizeof **out, oldest_first);
+    *out_count = count < limit ? count : limit;
     return ok || does_not_fit(err);
 }
 

@@ -239,7 +239,8 @@ const struct store_engine store_engine_sqlite = {
     .name = "sqlite", .version = version, .open = engine_open, .close = engine_close,
     .commit = commit, .recover = recover, .maintain = maintain, .backup = backup, .damaged_count = damaged_count,
     .patients = rows_patients, .sources = rows_sources, .limits = rows_limits,
-    .history = history_read, .readings = readings_read, .alerts = alerts_read, .summaries = rows_summaries,
+    .history = history_read, .readings = readings_read, .alerts = alerts_read, .summaries = rows_summaries, .summary = rows_summary,
+    .feedbacks = rows_feedbacks,
     .users = rows_users, .audits = audit_read, .audit_verify = audit_verify, .setting = rows_setting,
     .snapshots = rows_snapshots, .journal_read = journal_read, .journal_next_seq = next_seq,
 };

@@ -118,6 +118,8 @@ bool rows_patients(void *engine, struct arena *, struct patient_row **, size_t *
 bool rows_sources(void *engine, struct arena *, struct source_row **, size_t *, struct err *);
 bool rows_limits(void *engine, struct arena *, struct limits_row **, size_t *, struct err *);
 bool rows_summaries(void *engine, struct arena *, const char *, size_t, struct summary_row **, size_t *, struct err *);
+bool rows_summary(void *engine, struct arena *, const char *, struct summary_row **, size_t *, struct err *);
+bool rows_feedbacks(void *engine, struct arena *, int64_t, int64_t, size_t, struct feedback_row **, size_t *, struct err *);
 bool rows_users(void *engine, struct arena *, struct user_row **, size_t *, struct err *);
 bool rows_setting(void *engine, struct arena *, const char *, void **, size_t *, struct err *);
 bool rows_snapshots(void *engine, struct arena *, struct snapshot_row **, size_t *, int64_t *, struct err *);

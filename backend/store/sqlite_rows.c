@@ -58,6 +58,18 @@ static bool write_summary(struct db *db, const struct summary_row *s, struct err
     return db_run(q, err);
 }
 
+static bool write_feedback(struct db *db, const struct feedback_row *f, struct err *err)
+{
+    struct db_query *q = db_query(db, "INSERT INTO feedback(id, summary_id, patient_id, time_us, document) VALUES(?, ?, ?, ?, ?)"
+                                      " ON CONFLICT(id) DO UPDATE SET document = excluded.document");
+    db_bind_text(q, f->id);
+    db_bind_text(q, f->summary_id);
+    db_bind_text(q, f->patient_id);
+    db_bind_int(q, f->time_us);
+    db_bind_text(q, f->document);
+    return db_run(q, err);
+}
+
 static void bind_user(struct db_query *q, const struct user_row *u)
 {
     db_bind_text(q, u->username);
@@ -124,6 +136,7 @@ bool rows_write(struct sqlite_engine *engine, const struct store_write *w, struc
     WRITE_ALL(w->sources, w->source_count, write_source);
     WRITE_ALL(w->limits, w->limits_count, write_limits);
     WRITE_ALL(w->summaries, w->summary_count, write_summary);
+    WRITE_ALL(w->feedbacks, w->feedback_count, write_feedback);
     WRITE_ALL(w->users, w->user_count, write_user);
     WRITE_ALL(w->settings, w->setting_count, write_setting);
     WRITE_ALL(w->snapshots, w->snapshot_count, write_snapshot);
@@ -220,6 +233,17 @@ static bool summary_read(struct reader *reader, struct db_query *q, void *row, b
     return db_text_arena(q, reader->arena, &s->document);
 }
 
+static bool feedback_read(struct reader *reader, struct db_query *q, void *row, bool *out_keep)
+{
+    struct feedback_row *f = row;
+    *out_keep = true;
+    db_text(q, f->id, sizeof f->id);
+    db_text(q, f->summary_id, sizeof f->summary_id);
+    db_text(q, f->patient_id, sizeof f->patient_id);
+    f->time_us = db_int(q);
+    return db_text_arena(q, reader->arena, &f->document);
+}
+
 static bool user_read(struct reader *reader, struct db_query *q, void *row, bool *out_keep)
 {
     struct user_row *u = row;
@@ -306,6 +330,16 @@ bool rows_summaries(void *impl, struct arena *arena, const char *patient_id, siz
     return patient_id ? one_patient_summaries(impl, arena, patient_id, limit, out, out_count, err)
                       : all_summaries(impl, arena, limit, out, out_count, err);
 }
+
+bool rows_summary(void *impl, struct arena *arena, const char *id, struct summary_row **out, size_t *out_count, struct err *err)
+READ(one, struct summary_row, summary_read, SUMMARY_COLUMNS "WHERE id = ?", db_bind_text(q, id))
+
+bool rows_feedbacks(void *impl, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit, struct feedback_row **out,
+                    size_t *out_count, struct err *err)
+READ(feedbacks, struct feedback_row, feedback_read,
+     "SELECT id, summary_id, patient_id, time_us, document FROM feedback WHERE time_us >= ? AND time_us < ?"
+     " ORDER BY time_us, id LIMIT ?",
+     (db_bind_int(q, from_us), db_bind_int(q, to_us), db_bind_int(q, (int64_t)limit)))
 
 static bool snapshot_rows(void *impl, struct arena *arena, struct snapshot_row **out, size_t *out_count, struct err *err)
 READ(snapshots, struct snapshot_row, snapshot_read, "SELECT patient, checksum, state FROM snapshot ORDER BY patient", (void)0)

@@ -50,6 +50,9 @@ static const char VERSION_1[] =
 
 static const struct migration migrations[] = {
     { 1, VERSION_1 },
+    { 2, "CREATE TABLE feedback(id TEXT PRIMARY KEY, summary_id TEXT NOT NULL, patient_id TEXT NOT NULL,"
+         "  time_us INTEGER NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;"
+         "CREATE INDEX feedback_time ON feedback(time_us);" },
 };
 
 static bool version_of(struct db *db, int *out, struct err *err)

@@ -83,7 +83,7 @@ bool store_write_valid(const struct store_write *write, struct err *err)
 static size_t cost_of(const struct store_write *write)
 {
     size_t cost = 1 + write->patient_count + write->source_count + write->limits_count +
-                  write->alert_count + write->summary_count + write->user_count +
+                  write->alert_count + write->summary_count + write->feedback_count + write->user_count +
                   write->audit_count + write->setting_count + write->snapshot_count;
     for (size_t i = 0; i < write->journal_count; i++)
         cost += write->journal[i].count;
@@ -523,6 +523,22 @@ bool store_summaries(struct store *store, struct arena *arena, const char *patie
                      struct summary_row **out, size_t *out_count, struct err *err)
 {
     return store->engine->summaries(store->impl, arena, patient_id, limit, out, out_count, err);
+}
+
+bool store_summary(struct store *store, struct arena *arena, const char *id, struct summary_row **out, struct err *err)
+{
+    size_t count = 0;
+    if (!store->engine->summary(store->impl, arena, id, out, &count, err))
+        return false;
+    if (!count)
+        *out = NULL;
+    return true;
+}
+
+bool store_feedbacks(struct store *store, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit,
+                     struct feedback_row **out, size_t *out_count, struct err *err)
+{
+    return store->engine->feedbacks(store->impl, arena, from_us, to_us, limit, out, out_count, err);
 }
 
 bool store_users(struct store *store, struct arena *arena, struct user_row **out, size_t *out_count, struct err *err)

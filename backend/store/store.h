@@ -77,6 +77,13 @@ struct summary_row {
     const char *document;               /* the whole JSON object as served */
 };
 
+/* What a reader thought of a summary; kept as it was said, whether it is learned from or not. */
+struct feedback_row {
+    char id[96], summary_id[64], patient_id[PATIENT_ID_SIZE];
+    int64_t time_us;
+    const char *document;               /* the whole JSON object */
+};
+
 struct user_row {
     int64_t id;
     char username[64], full_name[96], email[128], role[16];
@@ -129,6 +136,7 @@ struct store_write {
     const struct limits_row *limits;       size_t limits_count;    /* upsert by patient */
     const struct alert *alerts;            size_t alert_count;     /* upsert by (patient, type, onset); an older version never replaces a newer one */
     const struct summary_row *summaries;   size_t summary_count;   /* upsert by id */
+    const struct feedback_row *feedbacks;  size_t feedback_count;  /* upsert by id */
     const struct user_row *users;          size_t user_count;      /* upsert by id; id 0 inserts */
     const struct audit_row *audits;        size_t audit_count;     /* appended; seq and hash are made here */
     const struct setting_row *settings;    size_t setting_count;
@@ -178,6 +186,11 @@ bool store_alerts(struct store *store, struct arena *arena, const struct alert_q
 /* patient_id NULL: all patients.  Newest first. */
 bool store_summaries(struct store *store, struct arena *arena, const char *patient_id, size_t limit,
                      struct summary_row **out, size_t *out_count, struct err *err) MUST_CHECK;
+/* *out is NULL when there is none with this id. */
+bool store_summary(struct store *store, struct arena *arena, const char *id, struct summary_row **out, struct err *err) MUST_CHECK;
+/* Those with from <= time < to, oldest first. */
+bool store_feedbacks(struct store *store, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit,
+                     struct feedback_row **out, size_t *out_count, struct err *err) MUST_CHECK;
 bool store_users(struct store *store, struct arena *arena, struct user_row **out, size_t *out_count, struct err *err) MUST_CHECK;
 /* Newest first, seq < before (0: no bound). */
 bool store_audits(struct store *store, struct arena *arena, int64_t before, size_t limit,

@@ -434,6 +434,30 @@ static void settings_come_back_byte_for_byte(struct test_store *t)
     assert_null(value);
 }
 
+static void feedback_is_oldest_first(struct test_store *t)
+{
+    struct feedback_row in[3], *rows;
+    struct summary_row summary = { .id = "s1", .patient_id = "P1", .time_us = TEST_DAY_US, .document = "{\"a\":1}" }, *one;
+    size_t count;
+    for (int i = 0; i < 3; i++) {
+        in[i] = (struct feedback_row){ .time_us = TEST_DAY_US + (2 - i) * US_PER_S, .document = "{}" };
+        (void)snprintf(in[i].id, sizeof in[i].id, "f%d", i);
+        (void)snprintf(in[i].summary_id, sizeof in[i].summary_id, "s1");
+    }
+    test_write(t, (struct store_write){ .feedbacks = in, .feedback_count = 3, .summaries = &summary, .summary_count = 1 });
+    in[2].document = "{\"again\":true}";
+    test_write(t, (struct store_write){ .feedbacks = &in[2], .feedback_count = 1 });
+    assert_true(store_feedbacks(t->store, &t->arena, TEST_DAY_US, TEST_DAY_US + 2 * US_PER_S, 10, &rows, &count, NULL));
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[0].id, "f2");
+    assert_string_equal(rows[0].document, "{\"again\":true}");
+    assert_string_equal(rows[1].id, "f1");
+    assert_true(store_summary(t->store, &t->arena, "s1", &one, NULL));
+    assert_string_equal(one->document, "{\"a\":1}");
+    assert_true(store_summary(t->store, &t->arena, "s2", &one, NULL));
+    assert_null(one);
+}
+
 static void summaries_are_newest_first(struct test_store *t)
 {
     struct summary_row in[4], *rows;
@@ -580,6 +604,7 @@ static const struct {
     CASE(users_keep_their_id_and_give_a_name_free),
     CASE(settings_come_back_byte_for_byte),
     CASE(summaries_are_newest_first),
+    CASE(feedback_is_oldest_first),
     CASE(the_audit_is_a_chain),
     CASE(the_journal_repeats_what_came_from_any_record),
     CASE(a_snapshot_lets_the_journal_go),

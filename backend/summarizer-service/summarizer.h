@@ -7,12 +7,14 @@
 #include "store/registry.h"
 
 struct summarizer_thread;
+struct models;
 
 struct summarizer {
     const struct config *config;
     const struct clock *clock;
     struct store *store;
     struct registry *registry;
+    struct models *models;               /* the model that serves */
     struct summarizer_thread *thread;    /* periodic summaries */
 };
 

@@ -6,6 +6,7 @@ import { ErrorNote } from '@/components/ErrorNote';
 import { api, type Summary, take } from '@/lib/api/client';
 import { useNow, useRight } from '@/lib/hooks';
 import { formatAge, formatClock, formatMoment, parseTime } from '@/lib/time';
+import { Feedback } from './Feedback';
 import { evidenceRange, evidenceTime, type TimeRange } from './evidence';
 import css from './SummaryPanel.module.css';
 
@@ -80,12 +81,14 @@ function Origin({ summary, now }: { summary: Summary; now: number }) {
   const written = parseTime(summary.timestamp);
   const from = parseTime(summary.window_start);
   const to = parseTime(summary.window_end);
+  const why = summary.writer === 'deterministic' ? (summary.fallback_reason ?? null) : null;
   const writer = summary.writer === 't5' ? `${summary.model_name ?? 'model'} ${summary.model_version ?? ''}` : 'fixed templates, no model';
   return (
     <p className={css.origin}>
       {written !== null && `Written ${formatAge(now - written)} ago by ${writer.trim()}`}
       {from !== null && to !== null && `, from ${formatMoment(from, now)} to ${formatMoment(to, now)}`}: {summary.vitals_count} readings,{' '}
       {summary.alerts_count} {summary.alerts_count === 1 ? 'alarm' : 'alarms'}.
+      {why !== null && ` No model wrote it: ${why}.`}
     </p>
   );
 }
@@ -138,6 +141,7 @@ export function SummaryPanel({ patientId, onEvidence }: Props) {
           <Text key={shown.id} summary={shown} onEvidence={onEvidence} />
           <Removed removed={shown.removed} />
           <Origin summary={shown} now={now} />
+          {may && <Feedback key={`feedback ${shown.id}`} summary={shown} />}
         </>
       )}
     </section>

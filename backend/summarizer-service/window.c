@@ -1,0 +1,77 @@
+#include "summarizer-service/window.h"
+
+/* What "recent" means for a patient whose device sends every second: the last quarter of an hour. */
+#define WINDOW_US (15 * US_PER_MIN)
+
+static bool newest_time(struct summarizer *s, struct arena *arena, uint32_t patient, int64_t *out, struct err *err)
+{
+    struct history history;
+    int64_t now_us = clock_now_us(s->clock);
+    *out = 0;
+    if (!store_history(s->store, arena, patient, now_us - 400 * US_PER_DAY, now_us + US_PER_HOUR, 500, &history, err))
+        return false;
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        for (size_t i = 0; i < history.count[vital]; i++) {
+            int64_t end = history.points[vital][i].time_us + (history.bucket_us ? history.bucket_us : 1);
+            *out = end > *out ? end : *out;
+        }
+    return true;
+}
+
+static bool load_alerts(struct summarizer *s, struct arena *arena, struct window *window, struct err *err)
+{
+    struct alert_query query = { .patient = window->patient, .limit = WINDOW_ALERTS_MAX };
+    struct alert *alerts;
+    size_t count, kept = 0;
+    if (!store_alerts(s->store, arena, &query, &alerts, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (window_has_alert(window, &alerts[i]))
+            alerts[kept++] = alerts[i];
+    window->alerts = alerts;
+    window->alert_count = kept;
+    return true;
+}
+
+bool window_load(struct summarizer *s, struct arena *arena, uint32_t patient, struct window *out, struct err *err)
+{
+    struct reading *readings;
+    size_t count;
+    int64_t now_us = clock_now_us(s->clock);
+    *out = (struct window){ .patient = patient, .from_us = now_us - WINDOW_US, .to_us = now_us + US_PER_S };
+    if (!store_readings(s->store, arena, patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings, &count, err))
+        return false;
+    size_t wanted = (size_t)s->config->summaries.window;
+    if (count < wanted) {
+        int64_t newest_us;
+        if (!newest_time(s, arena, patient, &newest_us, err))
+            return false;
+        out->to_us = newest_us;
+        for (int64_t span = US_PER_HOUR; newest_us && count < wanted && span <= 48 * US_PER_HOUR; span *= 4) {
+            out->from_us = newest_us - span;
+            if (!store_readings(s->store, arena, patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings, &count, err))
+                return false;
+        }
+        if (count > wanted) {
+            readings += count - wanted;
+            count = wanted;
+            out->from_us = readings[0].time_us;
+        }
+    }
+    out->readings = readings;
+    out->reading_count = count;
+    return load_alerts(s, arena, out, err);
+}
+
+bool window_limits(struct summarizer *s, struct arena *arena, uint32_t patient, struct alarm_limits *out, struct err *err)
+{
+    struct limits_row *rows;
+    size_t count;
+    *out = alarm_limits_default;
+    if (!store_limits(s->store, arena, &rows, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].patient == patient)
+            *out = rows[i].limits;
+    return true;
+}
