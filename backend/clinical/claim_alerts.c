@@ -238,8 +238,10 @@ static bool critical_value(struct claim_proof *proof)
 bool prove_no_alerts(struct claim_proof *proof, const struct captures *captures, int how)
 {
     (void)captures;
-    if (count_alerts(proof, how) == 0 && (how != ALERTS_CRITICAL || !critical_value(proof)))
+    if (count_alerts(proof, how) == 0 && (how != ALERTS_CRITICAL || !critical_value(proof))) {
+        claim_cite_window(proof);
         return true;
+    }
     (void)snprintf(proof->reason, CLAIM_REASON_SIZE, "there are alarms, or values beyond a critical limit");
     return false;
 }

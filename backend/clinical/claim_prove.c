@@ -413,6 +413,16 @@ bool prove_compare(struct claim_proof *proof, const struct captures *captures, i
 
 /* ---- missing, marked, scores, counts ---- */
 
+/* Nothing can be pointed at: what was looked through is told, from the first reading to the last. */
+void claim_cite_window(struct claim_proof *proof)
+{
+    const struct window *window = proof->world->facts->window;
+    if (!window->reading_count)
+        return;
+    cite_reading(proof, &window->readings[0]);
+    cite_reading(proof, &window->readings[window->reading_count - 1]);
+}
+
 bool prove_missing(struct claim_proof *proof, const struct captures *captures, int how)
 {
     unsigned vitals = captures->vitals;
@@ -422,6 +432,7 @@ bool prove_missing(struct claim_proof *proof, const struct captures *captures, i
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if ((vitals >> vital & 1) && proof->world->facts->vital[vital].count)
             return no(proof, "%s was measured", word_of(vital));
+    claim_cite_window(proof);
     return vitals != 0;
 }
 
@@ -431,6 +442,10 @@ bool prove_implausible(struct claim_proof *proof, const struct captures *capture
     (void)how;
     if (vital == VITAL_PRESSURE || (int)fact_of(proof, vital)->implausible != captures->count[1] || !captures->count[1])
         return no(proof, "another number of %s values was left out", word_of(vital));
+    const struct window *window = proof->world->facts->window;
+    for (size_t i = 0; i < window->reading_count; i++)
+        if (window->readings[i].implausible >> vital & 1)
+            cite_reading(proof, &window->readings[i]);
     return true;
 }
 

@@ -40,6 +40,8 @@ enum { CLAIM_REASON_SIZE = 160 };
 
 typedef bool claim_prover(struct claim_proof *proof, const struct captures *captures, int how);
 
+void claim_cite_window(struct claim_proof *proof);
+
 /* `how`: +1 rising or highest, -1 falling or lowest, 0 and others as each says. */
 claim_prover prove_change, prove_extreme, prove_swing, prove_stable, prove_values, prove_normal, prove_compare;
 claim_prover prove_missing, prove_implausible, prove_news2, prove_basis;

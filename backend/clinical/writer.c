@@ -501,6 +501,17 @@ static void write_single(struct draft *draft)
     }
 }
 
+/* What was looked through: from the first reading to the last. */
+static void cite_window(struct draft *draft)
+{
+    const struct window *window = draft->facts->window;
+    if (!window->reading_count)
+        return;
+    const struct reading *ends[] = { &window->readings[0], &window->readings[window->reading_count - 1] };
+    for (int i = 0; i < 2; i++)
+        cite_value(draft, &(struct fact_value){ .time_us = ends[i]->time_us, .source = ends[i]->source });
+}
+
 static void write_missing(struct draft *draft)
 {
     const struct facts *facts = draft->facts;
@@ -514,6 +525,7 @@ static void write_missing(struct draft *draft)
     slots.text['w'] = count > 1 ? "were" : "was";
     if (!lost || !begin(draft))
         return;
+    cite_window(draft);
     add(draft, PICK(draft, "$v $w not measured", "not measured in this period: $v", "no values of $v were recorded"), &slots);
     end(draft);
 }
@@ -529,6 +541,7 @@ static void write_implausible(struct draft *draft)
         slots.text['n'] = arena_printf(draft->arena, "%u", count);
         slots.text['i'] = count > 1 ? "s" : "";
         slots.text['w'] = count > 1 ? "were" : "was";
+        cite_window(draft);
         add(draft, PICK(draft, "$n implausible $v value$i $w left out", "$n $v value$i $w implausible and left out"), &slots);
         end(draft);
     }
@@ -569,8 +582,7 @@ static void write_basis(struct draft *draft)
         add(draft, PICK(draft, "based on one reading at $e", "one reading at $e"), &slots);
     else
         add(draft, PICK(draft, "based on $n readings from $s to $e", "$n readings between $s and $e"), &slots);
-    cite_value(draft, &(struct fact_value){ .time_us = first->time_us, .source = first->source });
-    cite_value(draft, &(struct fact_value){ .time_us = last->time_us, .source = last->source });
+    cite_window(draft);
     end(draft);
 }
 
