@@ -25,14 +25,25 @@ struct summarizer_thread {
     bool stopping;
 };
 
+/* Half of the pool's threads may wait for a model that is slow or hangs; the others answer what else is asked. */
+static bool may_wait(struct summarizer *s)
+{
+    int most = s->config->http.pool_threads / 2;
+    return atomic_fetch_add(&s->waiting, 1) < (most ? most : 1);
+}
+
 /* Writes, stores, and leaves the document in `out`. */
 static bool summarize(struct summarizer *s, uint32_t patient, struct buf *out, struct err *err)
 {
     struct job job;
     bool ok = job_open(s, patient, &job, err);
     if (ok) {
-        job_submit(s, &job, s->config->summaries.deadline_ms);
+        if (may_wait(s))
+            job_submit(s, &job, s->config->summaries.deadline_ms);
+        else
+            (void)str_copy(job.fallback, sizeof job.fallback, "the model is busy with other summaries");
         ok = job_finish(s, &job, out, err);
+        atomic_fetch_sub(&s->waiting, 1);
     }
     job_close(&job);
     metric_add(&written_total, ok);

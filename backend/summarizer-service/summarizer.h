@@ -6,6 +6,8 @@
 #include "net/http.h"
 #include "store/registry.h"
 
+#include <stdatomic.h>
+
 struct summarizer_thread;
 struct models;
 
@@ -16,6 +18,7 @@ struct summarizer {
     struct registry *registry;
     struct models *models;               /* the model that serves */
     struct summarizer_thread *thread;    /* periodic summaries */
+    atomic_int waiting;                  /* requests that wait for the model now */
 };
 
 bool summarizer_start(struct summarizer *summarizer, struct err *err) MUST_CHECK;
