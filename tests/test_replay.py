@@ -1,6 +1,7 @@
 """Recordings of real patients through the real server: the same alerts at any speed, after a kill -9, and without a server."""
-import json, os, subprocess, time
+import datetime, http.server, json, signal, subprocess, threading, time
 
+import httpx
 import pytest
 
 from conftest import BINARY, DATA, Ward
@@ -125,3 +126,105 @@ def whole_set(name, tmp_path):
     offline, _ = offline_alerts(name, tmp_path / "offline.jsonl")
     assert export_alerts(ward, tmp_path / "alerts.jsonl") == offline
     assert ward.stop() == 0
+
+
+# ---- a server that is busy, and other starts ----
+
+class Busy(http.server.BaseHTTPRequestHandler):
+    """In front of the real server: says 429 or 503 to every second batch, and once breaks the connection."""
+    protocol_version = "HTTP/1.1"
+    target, batches, log = "", 0, []
+
+    def do_POST(self):
+        cls = type(self)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/api/ingest/vitals":
+            cls.batches += 1
+            if cls.batches == 3:
+                self.close_connection = True
+                self.connection.shutdown(2)
+                return
+            if cls.batches % 2:
+                cls.log.append(time.monotonic())
+                self.answer(429 if cls.batches == 1 else 503, b'{"detail":"later"}', {"Retry-After": "1"})
+                return
+        kept = {k: self.headers[k] for k in ("Authorization", "Content-Type", "Content-Encoding") if self.headers[k]}
+        reply = httpx.post(cls.target + self.path, content=body, headers=kept)
+        if cls.log and self.path == "/api/ingest/vitals":
+            cls.log.append(time.monotonic())
+        self.answer(reply.status_code, reply.content, {})
+
+    def answer(self, status, body, headers):
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_a_busy_server_is_waited_for(bidmc, tmp_path):
+    ward = Ward(tmp_path).start()
+    kind = type("OneBusy", (Busy,), {"target": ward.url(8001), "log": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    done = command("replay", "--format", "bidmc", "--speed", "max", "--to", f"http://127.0.0.1:{server.server_port}",
+                   "--token-file", token_file(ward), folder("bidmc"))
+    server.shutdown()
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["retries"] >= 3 and report["accepted"] == report["readings"] and "429: later" in done.stderr
+    assert kind.log[1] - kind.log[0] >= 1  # as Retry-After says
+    assert export_alerts(ward, tmp_path / "alerts.jsonl") == bidmc[0]
+    assert ward.stop() == 0
+
+
+def test_a_server_that_stays_away_is_given_up(tmp_path):
+    (tmp_path / "token").write_text("x")
+    started = time.monotonic()
+    done = command("replay", "--format", "bidmc", "--speed", "max", "--to", "http://127.0.0.1:1", "--token-file", tmp_path / "token",
+                   "--patience", "1", folder("bidmc"))
+    assert done.returncode == 69 and "waiting: http://127.0.0.1:1" in done.stderr and time.monotonic() - started < 20
+
+
+def test_control_c_stops_and_the_same_again_goes_on(bidmc, tmp_path):
+    ward = Ward(tmp_path).start()
+    process = subprocess.Popen([BINARY, *map(str, replay_arguments(ward, "bidmc", "30"))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 3 and "the same command again sends the rest" in err
+    replay(ward)
+    assert export_alerts(ward, tmp_path / "alerts.jsonl") == bidmc[0]
+    assert ward.stop() == 0
+
+
+def test_start_now_ends_now_and_is_in_the_last_hour(tmp_path):
+    ward = Ward(tmp_path).start()
+    done = command(*replay_arguments(ward, "bidmc", "max"), "--start", "now")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["accepted"] == report["readings"] and abs(time.time() - parse(report["last"])) < 60
+    client = ward.client()
+    patient = client.get("/api/patients").json()[0]
+    history = client.get(f"/api/patients/{patient['id']}/vitals/history?hours=1&raw=true&limit=10000").json()["readings"]
+    assert len(history) == 481
+    assert patient["age"] and patient["gender"] in ("male", "female") and patient["bedNumber"] in ("MICU", "CCU")
+    assert ward.stop() == 0
+
+
+def parse(stamp):
+    return datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+
+
+def test_starts_of_a_recording(tmp_path):
+    firsts = {}
+    for start in ("recorded", "2026-01-02T03:04:05Z", None):
+        arguments = ["--start", start] if start else []
+        done = command("replay", "--format", "mimic", "--offline", *arguments, folder("mimic"))
+        assert done.returncode == 0, done.stderr
+        firsts[start] = json.loads(done.stdout)["first"]
+    assert firsts["2026-01-02T03:04:05Z"] == "2026-01-02T03:04:05.000Z" and firsts[None] == "2020-01-01T00:00:00.000Z"
+    assert "2100" < firsts["recorded"] < "2203"

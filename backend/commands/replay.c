@@ -7,6 +7,7 @@
 #include "commands/data_dir.h"
 #include "commands/interrupt.h"
 #include "commands/pace.h"
+#include "commands/replay_report.h"
 #include "ingest/alarm_run.h"
 
 #include <argp.h>
@@ -263,128 +264,19 @@ static bool run_offline(struct replay *replay, struct err *err)
     return ok;
 }
 
-/* ---- the report ---- */
-
-static int64_t sum(const int64_t counts[VITAL_COUNT])
-{
-    int64_t total = 0;
-    for (int vital = 0; vital < VITAL_COUNT; vital++)
-        total += counts[vital];
-    return total;
-}
-
-static void put_vitals(struct json_writer *w, const char *key, const int64_t counts[VITAL_COUNT])
-{
-    json_put_object(w, key);
-    for (int vital = 0; vital < VITAL_COUNT; vital++)
-        if (counts[vital])
-            json_put_int(w, vital_infos[vital].json_name, counts[vital]);
-    json_put_end(w);
-}
-
-static void put_implausible(struct json_writer *w, const struct recording_counts *counts)
-{
-    json_put_object(w, "implausible");
-    for (int vital = 0; vital < VITAL_COUNT; vital++) {
-        json_put_object(w, vital_infos[vital].json_name);
-        for (int reason = 1; reason <= IMPLAUSIBLE_PRESSURE; reason++)
-            if (counts->implausible[vital][reason])
-                json_put_int(w, implausible_reason_name((enum implausible_reason)reason), counts->implausible[vital][reason]);
-        json_put_end(w);
-    }
-    json_put_end(w);
-}
-
-static void put_outcome(struct json_writer *w, const struct replay *replay)
-{
-    if (!replay->arguments.offline) {
-        json_put_int(w, "accepted", replay->feed.accepted);
-        json_put_int(w, "rejected", replay->feed.rejected);
-        json_put_int(w, "retries", replay->feed.retries);
-        json_put_int(w, "admitted", replay->feed.admitted);
-        return;
-    }
-    json_put_object(w, "alerts");
-    for (int type = 0; type < ALERT_TYPE_COUNT; type++)
-        json_put_int(w, alert_type_name((enum alert_type)type), replay->alert_counts[type]);
-    json_put_end(w);
-}
-
-static void report_json(const struct replay *replay, FILE *to)
-{
-    const struct recording_counts *counts = recording_counts(replay->recording);
-    struct buf line;
-    buf_init(&line, 64 << 10);
-    struct json_writer w = json_write(&line);
-    json_put_object(&w, NULL);
-    json_put_text(&w, "format", replay->arguments.format);
-    json_put_int(&w, "patients", recording_patient_count(replay->recording));
-    json_put_int(&w, "rows", counts->rows);
-    json_put_int(&w, "rows_refused", counts->rows_refused);
-    json_put_int(&w, "readings", counts->readings);
-    json_put_int(&w, "readings_empty", counts->empty);
-    json_put_time(&w, "first", recording_first_us(replay->recording));
-    json_put_time(&w, "last", recording_last_us(replay->recording));
-    put_vitals(&w, "values", counts->present);
-    put_vitals(&w, "values_unreadable", counts->unreadable);
-    put_vitals(&w, "values_below_0", counts->below);
-    put_vitals(&w, "values_above_any_device", counts->above);
-    put_implausible(&w, counts);
-    if (counts->first_refusal[0])
-        json_put_text(&w, "first_refusal", counts->first_refusal);
-    put_outcome(&w, replay);
-    json_put_decimal(&w, "seconds", (int64_t)(replay->seconds * 1000), 3);
-    json_put_end(&w);
-    (void)fprintf(to, "%s\n", line.data);
-    buf_free(&line);
-}
-
-static void print_implausible(const struct recording_counts *counts)
-{
-    for (int vital = 0; vital < VITAL_COUNT; vital++)
-        for (int reason = 1; reason <= IMPLAUSIBLE_PRESSURE; reason++)
-            if (counts->implausible[vital][reason])
-                (void)printf("  %-26s %8lld  %s\n", vital_infos[vital].label, (long long)counts->implausible[vital][reason],
-                             implausible_reason_name((enum implausible_reason)reason));
-}
-
-static void report_text(const struct replay *replay)
-{
-    const struct recording_counts *counts = recording_counts(replay->recording);
-    char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
-    (void)printf("%u patients, %lld readings, %s to %s\n", recording_patient_count(replay->recording), (long long)counts->readings,
-                 time_format(recording_first_us(replay->recording), first), time_format(recording_last_us(replay->recording), last));
-    if (counts->rows_refused)
-        (void)printf("%lld rows refused; the first: %s\n", (long long)counts->rows_refused, counts->first_refusal);
-    int64_t refused = sum(counts->unreadable) + sum(counts->below) + sum(counts->above);
-    if (refused)
-        (void)printf("%lld values left out: not a number, below 0, or above what any device means\n", (long long)refused);
-    (void)printf("Implausible, kept out of alarms and charts:\n");
-    print_implausible(counts);
-    if (!replay->arguments.offline) {
-        (void)printf("The server took %lld and refused %lld%s%s; %lld sent again\n", (long long)replay->feed.accepted,
-                     (long long)replay->feed.rejected, replay->feed.first_rejection[0] ? "; the first: " : "",
-                     replay->feed.first_rejection, (long long)replay->feed.retries);
-        if (replay->feed.may_not_admit)
-            (void)printf("Ages and units were not sent: the token's role may not edit patients\n");
-        return;
-    }
-    (void)printf("Alerts:\n");
-    for (int type = 0; type < ALERT_TYPE_COUNT; type++)
-        (void)printf("  %-26s %8lld\n", alert_type_name((enum alert_type)type), (long long)replay->alert_counts[type]);
-}
+/* ---- the command ---- */
 
 /* Where the alerts go to standard output, the report steps aside. */
-static void report(const struct replay *replay)
+static void print_report(const struct replay *replay)
 {
     bool taken = str_equal(replay->arguments.alerts_out, "-");
+    struct replay_report report = { .recording = replay->recording, .feed = replay->arguments.offline ? NULL : &replay->feed,
+                                    .alert_counts = replay->alert_counts, .seconds = replay->seconds };
     if (!taken && isatty(STDOUT_FILENO))
-        report_text(replay);
+        replay_report_text(&report);
     else
-        report_json(replay, taken ? stderr : stdout);
+        replay_report_json(&report, taken ? stderr : stdout);
 }
-
-/* ---- the command ---- */
 
 static bool run(struct replay *replay, struct err *err)
 {
@@ -403,7 +295,7 @@ static bool run(struct replay *replay, struct err *err)
     replay->seconds = (double)(clock_monotonic_us(clock_system()) - started_us) / (double)US_PER_S;
     if (!ok)
         return false;
-    report(replay);
+    print_report(replay);
     /* What the server refuses line by line is in the report; all of it refused is a failure. */
     return replay->arguments.offline || replay->feed.accepted || !replay->feed.rejected ||
            err_set(err, ERR_INPUT, "the server refused every reading; the first: %s", replay->feed.first_rejection);
