@@ -21,6 +21,10 @@ static const struct subcommand {
     { "bench", model_bench, "Measure a model on this machine" },
     { "quantize", model_quantize, "Write a copy with 16-bit weights" },
     { "train", model_train, "Teach a folder from pairs of texts" },
+    { "eval", model_eval, "Loss, exact matches and ROUGE-L of a folder on pairs" },
+    { "pairs", model_pairs, "Write training pairs from simulated patients" },
+    { "vocabulary", model_vocabulary, "Train a SentencePiece vocabulary on pairs" },
+    { "new", model_new, "Make a folder with an untrained T5" },
     { "pull", model_pull, "Fetch a model from a Hugging Face Hub" },
     { "push", model_push, "Put a model folder on a Hugging Face Hub" },
 };

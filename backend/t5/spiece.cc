@@ -1,7 +1,9 @@
 #include "t5/spiece.h"
 
 #include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -69,4 +71,63 @@ char *spiece_decode(const struct spiece *spiece, const int32_t *ids, size_t coun
     if (copy)
         std::memcpy(copy, text.c_str(), text.size() + 1);
     return copy;
+}
+
+namespace {
+
+class texts : public sentencepiece::SentenceIterator {
+  public:
+    texts(const char *(*next)(void *), void *context) : next_(next), context_(context)
+    {
+        Next();
+    }
+    bool done() const override
+    {
+        return done_;
+    }
+    void Next() override
+    {
+        const char *text = next_(context_);
+        done_ = text == nullptr;
+        value_ = text ? text : "";
+    }
+    const std::string &value() const override
+    {
+        return value_;
+    }
+    sentencepiece::util::Status status() const override
+    {
+        return sentencepiece::util::Status();
+    }
+
+  private:
+    const char *(*next_)(void *);
+    void *context_;
+    std::string value_;
+    bool done_ = false;
+};
+
+}
+
+char *spiece_train(const char *(*next)(void *context), void *context, int size, const char *symbols, size_t *out_size,
+                   char *reason, size_t reason_size)
+{
+    std::string characters, model;
+    for (char c = '!'; c <= '~'; c++)
+        characters += c;
+    texts iterator(next, context);
+    sentencepiece::SetRandomGeneratorSeed(1);
+    const auto status = sentencepiece::SentencePieceTrainer::Train(
+        { { "model_type", "unigram" }, { "vocab_size", std::to_string(size) }, { "hard_vocab_limit", "false" },
+          { "character_coverage", "1.0" }, { "required_chars", characters }, { "split_digits", "true" }, { "user_defined_symbols", symbols },
+          { "pad_id", "0" }, { "eos_id", "1" }, { "unk_id", "2" }, { "bos_id", "-1" }, { "pad_piece", "<pad>" },
+          { "num_threads", "1" }, { "max_sentence_length", "65536" }, { "minloglevel", "1" } },
+        &iterator, &model);
+    char *out = status.ok() ? static_cast<char *>(std::malloc(model.size())) : nullptr;
+    std::strncpy(reason, status.ok() ? "out of memory" : status.ToString().c_str(), reason_size - 1);
+    reason[reason_size - 1] = 0;
+    if (out)
+        std::memcpy(out, model.data(), model.size());
+    *out_size = model.size();
+    return out;
 }

@@ -121,6 +121,15 @@ static void split(const uint32_t *line, size_t count, size_t rows, uint32_t *out
         memcpy(out + i * step, line + i, least(rows, count - i) * sizeof *line);
 }
 
+enum { PREFETCH_UNITS = 4, LINE_FLOATS = 16 };
+
+/* Rows that lie far apart are no pattern a prefetcher sees: ask for those of a few units later. */
+static void prefetch(const float *row, size_t count)
+{
+    for (size_t i = 0; i < count; i += LINE_FLOATS)
+        __builtin_prefetch(row + i);
+}
+
 /* Rows [from, to) of A.  k contiguous: row after row.  Else: tiles of `rows`, unit by unit. */
 static void pack_a(const struct product *p, size_t from, size_t to, uint32_t *out)
 {
@@ -137,6 +146,11 @@ static void pack_a(const struct product *p, size_t from, size_t to, uint32_t *ou
         for (size_t at = from; at < to; at += ROWS_PER_ITEM) {
             uint32_t line[ROWS_PER_ITEM];
             size_t count = least(ROWS_PER_ITEM, to - at);
+            if (u + PREFETCH_UNITS < p->units) {
+                const float *later = row0 + (at - from) + PREFETCH_UNITS * step * p->a.column_step;
+                prefetch(later, count);
+                prefetch(later + (step - 1) * p->a.column_step, count);
+            }
             kernel->pack_pair(row0 + (at - from), row1 ? row1 + (at - from) : NULL, count, line);
             split(line, count, rows, out + (at - from) * p->units + u * rows, p->units);
         }
@@ -163,6 +177,11 @@ static void pack_panel(const struct product *p, size_t panel, uint32_t *out)
     for (size_t u = 0; u < p->units; u++, out += width) {
         const float *row0 = p->b.data + u * step * p->b.row_step + column;
         const float *row1 = step == 2 && 2 * u + 1 < p->k ? row0 + p->b.row_step : NULL;
+        if (u + PREFETCH_UNITS < p->units) {
+            const float *later = row0 + PREFETCH_UNITS * step * p->b.row_step;
+            prefetch(later, count);
+            prefetch(later + (step - 1) * p->b.row_step, count);
+        }
         kernel->pack_pair(row0, row1, count, out);
         memset(out + count, 0, (width - count) * sizeof *out);
     }

@@ -90,7 +90,8 @@ static double norm_of(struct update *u, struct pool *pool)
 
 /* ---- AdamW ---- */
 
-CLONES static void adamw_span(const struct update *u, const real *grads, size_t count, real *p, real *m, real *v)
+CLONES static void adamw_span(const struct update *u, const real *restrict grads, size_t count, real *restrict p, real *restrict m,
+                              real *restrict v)
 {
     real factor = u->factor, keep = u->keep, b1 = u->b1, b2 = u->b2, rate = u->rate, eps = u->eps, root = u->root_correction;
     for (size_t i = 0; i < count; i++) {

@@ -18,6 +18,8 @@ struct reader {
     size_t capacity, ids_capacity, line;
     int32_t *tokens;                     /* [max of the limits + 1] */
     struct err *err;
+    pairs_visit *visit;                  /* instead of keeping tokens */
+    void *context;
 };
 
 /* ---- reading ---- */
@@ -103,7 +105,8 @@ static bool read_line(struct reader *reader, const char *text, size_t length)
     bool ok = json_get_text(root, "input", JSON_REQUIRED | JSON_MULTILINE, 1, TRAIN_LINE_SIZE_MAX, &input, reader->err) &&
               json_get_text(root, "summary", JSON_REQUIRED | JSON_MULTILINE, 1, TRAIN_LINE_SIZE_MAX, &summary, reader->err) &&
               json_get_int(root, "weight", JSON_NULLABLE, 1, 100, &weight, reader->err) &&
-              add_pair(reader, input, summary) && add_again(reader, weight - 1);
+              (reader->visit ? reader->visit(reader->context, input, summary, reader->err)
+                             : add_pair(reader, input, summary) && add_again(reader, weight - 1));
     json_free(root);
     return ok;
 }
@@ -157,6 +160,17 @@ bool pairs_read(const char *path, const struct t5_tokenizer *tokenizer, const st
     }
     *out = reader.pairs;
     return true;
+}
+
+bool pairs_each(const char *path, pairs_visit *visit, void *context, struct err *err)
+{
+    struct gzip_file *file;
+    if (!gzip_file_open(path, &file, err))
+        return false;
+    struct reader reader = { .path = path, .visit = visit, .context = context, .err = err };
+    bool ok = read_lines(&reader, file) || err_context(err, "%s: line %zu", path, reader.line);
+    gzip_file_close(file);
+    return ok;
 }
 
 void pairs_free(struct pairs *pairs)

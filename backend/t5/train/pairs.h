@@ -28,6 +28,9 @@ struct pairs {
 
 bool pairs_read(const char *path, const struct t5_tokenizer *tokenizer, const struct pairs_options *options,
                 struct pairs **out, struct err *err) MUST_CHECK;
+/* Every pair's texts, in the order of the file; they live until `visit` returns. */
+typedef bool pairs_visit(void *context, const char *input, const char *summary, struct err *err);
+bool pairs_each(const char *path, pairs_visit *visit, void *context, struct err *err) MUST_CHECK;
 void pairs_free(struct pairs *pairs);    /* NULL is fine */
 
 /* A batch that owns its arrays, sized once for the largest. */

@@ -1,0 +1,364 @@
+/* model_make.c - a model from nothing: `wardscribe model pairs`, `model vocabulary`, `model new`.
+ *
+ * tools/make-model.sh is these three and `model train`: the same options give the same files. */
+#include "base/arena.h"
+#include "base/gzip.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/progress.h"
+#include "commands/model.h"
+#include "learn/prepare.h"
+#include "t5/config.h"
+#include "t5/spiece.h"
+#include "t5/tokenizer.h"
+#include "t5/train/folder.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { KEY_SEED = 256, KEY_COUNT, KEY_FORMAT, KEY_SIZE, KEY_D_MODEL, KEY_D_KV, KEY_D_FF, KEY_LAYERS, KEY_DECODER_LAYERS, KEY_HEADS,
+       KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_TIMES };
+
+struct arguments {
+    const char *path, *vocabulary;
+    int64_t seed, count, size;
+    enum model_format format;
+    struct t5_config config;
+    int64_t max_length;
+    bool times;
+};
+
+static int64_t integer(struct argp_state *state, const char *text, int64_t min, int64_t max)
+{
+    int64_t value = min;
+    if (!str_to_int(text, min, max, &value))
+        argp_error(state, "'%s' is not an integer between %lld and %lld", text, (long long)min, (long long)max);
+    return value;
+}
+
+/* ---- pairs ---- */
+
+static const char pairs_doc[] =
+    "Writes training pairs from simulated patients to standard output, one JSON object per line: what the model reads "
+    "and what the deterministic writer says of it, in wording that varies.\v"
+    "The same seed and count give the same lines.\n\n"
+    "Example:\n  wardscribe model pairs --seed 1 --count 50000 > pairs.jsonl";
+
+static error_t parse_pairs(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case KEY_SEED: arguments->seed = integer(state, value, 0, INT64_MAX); return 0;
+    case KEY_COUNT: arguments->count = integer(state, value, 1, 1 << 22); return 0;
+    case KEY_FORMAT:
+        if (!model_format_parse(value, &arguments->format))
+            argp_error(state, "--format: '%s' is not one of: published, facts", value);
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static bool print_pair(void *context, const struct prepare_pair *pair, struct err *err)
+{
+    struct buf *line = context;
+    buf_reset(line);
+    struct json_writer w = json_write(line);
+    json_put_object(&w, NULL);
+    json_put_text(&w, "input", pair->input);
+    json_put_text(&w, "summary", pair->summary);
+    json_put_end(&w);
+    buf_add_char(line, '\n');
+    return fwrite(line->data, 1, line->length, stdout) == line->length || err_set_errno(err, ERR_IO, errno, "standard output");
+}
+
+int model_pairs(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        { "seed", KEY_SEED, "N", 0, "Which patients, and which wording (0)", 0 },
+        { "count", KEY_COUNT, "N", 0, "Pairs (1000)", 0 },
+        { "format", KEY_FORMAT, "NAME", 0, "What the model reads: facts or published (facts)", 0 },
+        { 0 },
+    };
+    static const struct argp argp = { .options = options, .parser = parse_pairs, .doc = pairs_doc };
+    struct arguments arguments = { .count = 1000, .format = MODEL_FORMAT_FACTS };
+    struct err err = { 0 };
+    struct buf line;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
+        return 64;
+    buf_init(&line, 1 << 20);
+    struct prepare_options prepare = { (uint64_t)arguments.seed, (size_t)arguments.count, arguments.format };
+    bool ok = prepare_pairs(&prepare, print_pair, &line, &err);
+    if (ok && fflush(stdout) != 0)
+        ok = err_set_errno(&err, ERR_IO, errno, "standard output");
+    buf_free(&line);
+    return ok ? 0 : model_fail("pairs", &err);
+}
+
+/* ---- vocabulary ---- */
+
+static const char vocabulary_doc[] =
+    "Trains a SentencePiece vocabulary on the texts of pairs and writes it to FILE.\v"
+    "Unigram, T5's special pieces, every digit and every printable ASCII character a piece of its own. One thread and no "
+    "chance: the same pairs give the same bytes.\n\n"
+    "Example:\n  wardscribe model vocabulary spiece.model --data pairs.jsonl --size 2400 --times";
+
+enum { TIMES_SIZE = 24 * 60 * 6 + 1, WORD_COUNT_MIN = 5 };
+
+struct corpus {
+    struct arena arena;
+    const char **texts;
+    size_t count, capacity, at;
+};
+
+static void corpus_add(struct corpus *corpus, const char *text)
+{
+    if (corpus->count == corpus->capacity) {
+        corpus->capacity = corpus->capacity ? 2 * corpus->capacity : 1024;
+        corpus->texts = mem_try_resize(corpus->texts, corpus->capacity, sizeof *corpus->texts);
+        CHECK(corpus->texts);
+    }
+    corpus->texts[corpus->count++] = text;
+}
+
+static const char *next_text(void *context)
+{
+    struct corpus *corpus = context;
+    return corpus->at < corpus->count ? corpus->texts[corpus->at++] : NULL;
+}
+
+static bool add_texts(struct corpus *corpus, const char *line, size_t length, struct err *err)
+{
+    static const char *const keys[] = { "input", "summary" };
+    struct json *root;
+    const char *text;
+    if (!json_parse_object(line, length, 1 << 20, &root, err))
+        return false;
+    bool ok = true;
+    for (int i = 0; ok && i < 2; i++)
+        if ((ok = json_get_text(root, keys[i], JSON_REQUIRED | JSON_MULTILINE, 1, 1 << 20, &text, err)))
+            corpus_add(corpus, arena_copy(&corpus->arena, text, strlen(text)));
+    json_free(root);
+    return ok;
+}
+
+static bool read_corpus(const char *path, struct corpus *corpus, struct err *err)
+{
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t size = 0, number = 0;
+    bool ok = file || err_set_errno(err, ERR_NOT_FOUND, errno, "%s", path);
+    for (ssize_t length; ok && (length = getline(&line, &size, file)) > 0;) {
+        number++;
+        ok = add_texts(corpus, line, (size_t)length, err) || err_context(err, "%s: line %zu", path, number);
+    }
+    free(line); /* getline's */
+    if (file)
+        (void)fclose(file);
+    return ok;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Every word of letters in `texts`, in order of appearance. */
+static void collect_words(struct corpus *from, struct corpus *words)
+{
+    for (size_t i = 0; i < from->count; i++)
+        for (const char *at = from->texts[i]; *at;) {
+            size_t length = 0;
+            while (is_letter(at[length]))
+                length++;
+            if (length > 1)
+                corpus_add(words, arena_copy(&words->arena, at, length));
+            at += length ? length : 1;
+        }
+}
+
+/* The library proposes only pieces that occur in two different words, and these texts have few words: each
+ * frequent one is shown once more with what may stand behind it, so that it can become a piece itself. */
+static void add_lexicon(struct corpus *corpus)
+{
+    struct corpus words = { 0 };
+    arena_init(&words.arena, (size_t)1 << 30);
+    collect_words(corpus, &words);
+    qsort(words.texts, words.count, sizeof *words.texts, by_text);
+    for (size_t from = 0, to; from < words.count; from = to) {
+        for (to = from + 1; to < words.count && strcmp(words.texts[from], words.texts[to]) == 0; to++)
+            ;
+        if (to - from >= WORD_COUNT_MIN)
+            corpus_add(corpus, arena_printf(&corpus->arena, "%s %s, %s. %s; %s:", words.texts[from], words.texts[from],
+                                            words.texts[from], words.texts[from], words.texts[from]));
+    }
+    mem_free(words.texts);
+    arena_free(&words.arena);
+}
+
+/* "00:00,00:01,…": a time is copied as a whole. */
+static void list_times(char out[TIMES_SIZE])
+{
+    char *at = out;
+    for (int minute = 0; minute < 24 * 60; minute++)
+        at += snprintf(at, 7, "%s%02d:%02d", minute ? "," : "", minute / 60, minute % 60);
+}
+
+static error_t parse_vocabulary(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case 'd': arguments->vocabulary = value; return 0;
+    case KEY_SIZE: arguments->size = integer(state, value, 128, 1 << 18); return 0;
+    case KEY_TIMES: arguments->times = true; return 0;
+    case ARGP_KEY_ARG: arguments->path = value; return 0;
+    case ARGP_KEY_END:
+        if (!arguments->path || !arguments->vocabulary)
+            argp_error(state, "FILE and --data are needed");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+int model_vocabulary(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        { "data", 'd', "PAIRS", 0, "JSON lines with \"input\" and \"summary\"", 0 },
+        { "size", KEY_SIZE, "N", 0, "Pieces, at most (1024)", 0 },
+        { "times", KEY_TIMES, NULL, 0, "Make every time of day, hh:mm, a piece", 0 },
+        { 0 },
+    };
+    static const struct argp argp = { .options = options, .parser = parse_vocabulary, .args_doc = "FILE", .doc = vocabulary_doc };
+    struct arguments arguments = { .size = 1024 };
+    struct corpus corpus = { 0 };
+    struct err err = { 0 };
+    char reason[200], times[TIMES_SIZE] = "";
+    size_t size = 0;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
+        return 64;
+    arena_init(&corpus.arena, (size_t)1 << 30);
+    bool ok = read_corpus(arguments.vocabulary, &corpus, &err);
+    if (arguments.times)
+        list_times(times);
+    if (ok)
+        add_lexicon(&corpus);
+    char *model = ok ? spiece_train(next_text, &corpus, (int)arguments.size, times, &size, reason, sizeof reason) : NULL;
+    if (ok && !model)
+        ok = err_set(&err, ERR_INPUT, "%s: libsentencepiece: %s", arguments.vocabulary, reason);
+    ok = ok && folder_write_file(arguments.path, model, size, &err);
+    free(model);
+    mem_free(corpus.texts);
+    arena_free(&corpus.arena);
+    return ok ? 0 : model_fail("vocabulary", &err);
+}
+
+/* ---- new ---- */
+
+static const char new_doc[] =
+    "Makes a folder with an untrained T5 1.1 (gated GELU) around a vocabulary.\v"
+    "Example:\n  wardscribe model new start --vocabulary spiece.model --d-model 160 --layers 3 --heads 4";
+
+static error_t parse_new(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    struct t5_config *c = &arguments->config;
+    switch (key) {
+    case 'v': arguments->vocabulary = value; return 0;
+    case KEY_D_MODEL: c->d_model = (int)integer(state, value, 8, 4096); return 0;
+    case KEY_D_KV: c->d_kv = (int)integer(state, value, 4, 256); return 0;
+    case KEY_D_FF: c->d_ff = (int)integer(state, value, 8, 16384); return 0;
+    case KEY_LAYERS: c->layer_count = (int)integer(state, value, 1, 48); return 0;
+    case KEY_DECODER_LAYERS: c->decoder_layer_count = (int)integer(state, value, 1, 48); return 0;
+    case KEY_HEADS: c->head_count = (int)integer(state, value, 1, 64); return 0;
+    case KEY_DROPOUT: c->dropout_rate = (float)integer(state, value, 0, 90) / 100; return 0;
+    case KEY_UNTIED: c->tied = false; return 0;
+    case KEY_SEED: arguments->seed = integer(state, value, 0, INT64_MAX); return 0;
+    case KEY_MAX_LENGTH: arguments->max_length = integer(state, value, 2, 4096); return 0;
+    case ARGP_KEY_ARG: arguments->path = value; return 0;
+    case ARGP_KEY_END:
+        if (!arguments->path || !arguments->vocabulary)
+            argp_error(state, "DIR and --vocabulary are needed");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* transformers' T5Tokenizer asks for these two files beside spiece.model; generation starts greedy. */
+static bool write_beside(const struct arguments *arguments, struct err *err)
+{
+    char path[PATH_MAX], generation[400];
+    static const char tokenizer[] = "{\n  \"tokenizer_class\": \"T5Tokenizer\",\n  \"extra_ids\": 100,\n  \"legacy\": true,\n"
+                                    "  \"eos_token\": \"</s>\",\n  \"pad_token\": \"<pad>\",\n  \"unk_token\": \"<unk>\"\n}\n";
+    (void)snprintf(generation, sizeof generation,
+                   "{\n  \"decoder_start_token_id\": 0,\n  \"eos_token_id\": 1,\n  \"pad_token_id\": 0,\n  \"num_beams\": 1,\n"
+                   "  \"max_length\": %lld\n}\n", (long long)arguments->max_length);
+    if (snprintf(path, sizeof path, "%s/tokenizer_config.json", arguments->path) >= (int)sizeof path)
+        return err_set(err, ERR_INPUT, "%s: the path is too long", arguments->path);
+    if (!folder_write_file(path, tokenizer, sizeof tokenizer - 1, err))
+        return false;
+    (void)snprintf(path, sizeof path, "%.4000s/generation_config.json", arguments->path);
+    return folder_write_file(path, generation, strlen(generation), err);
+}
+
+static bool copy_vocabulary(const struct arguments *arguments, int *out_size, struct err *err)
+{
+    char path[PATH_MAX], *bytes;
+    size_t size;
+    struct t5_tokenizer *tokenizer;
+    if (!t5_tokenizer_open(arguments->vocabulary, &tokenizer, err))
+        return false;
+    *out_size = (tokenizer_piece_count(tokenizer) + 100 + 63) / 64 * 64;   /* 100 extra ids; whole vectors, as T5's 32128 */
+    t5_tokenizer_close(tokenizer);
+    if (!read_text_file(arguments->vocabulary, 16 << 20, &bytes, &size, err))
+        return false;
+    bool ok = snprintf(path, sizeof path, "%s/spiece.model", arguments->path) < (int)sizeof path ||
+              err_set(err, ERR_INPUT, "%s: the path is too long", arguments->path);
+    ok = ok && folder_write_file(path, bytes, size, err);
+    mem_free(bytes);
+    return ok;
+}
+
+int model_new(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        { "vocabulary", 'v', "FILE", 0, "spiece.model", 1 },
+        { "d-model", KEY_D_MODEL, "N", 0, "Width (128)", 2 },
+        { "d-kv", KEY_D_KV, "N", 0, "Width of a head (32)", 2 },
+        { "d-ff", KEY_D_FF, "N", 0, "Inner width of the feed-forward (256)", 2 },
+        { "layers", KEY_LAYERS, "N", 0, "Encoder layers (3)", 2 },
+        { "decoder-layers", KEY_DECODER_LAYERS, "N", 0, "(3)", 2 },
+        { "heads", KEY_HEADS, "N", 0, "(4)", 2 },
+        { "dropout-percent", KEY_DROPOUT, "N", 0, "(0)", 2 },
+        { "untied", KEY_UNTIED, NULL, 0, "A head of its own instead of the embedding", 2 },
+        { "max-length", KEY_MAX_LENGTH, "N", 0, "Tokens of a generated text (320)", 3 },
+        { "seed", KEY_SEED, "N", 0, "Of the first weights (0)", 3 },
+        { 0 },
+    };
+    static const struct argp argp = { .options = options, .parser = parse_new, .args_doc = "DIR", .doc = new_doc };
+    struct arguments arguments = { .max_length = 320, .config = {
+        .d_model = 128, .d_kv = 32, .d_ff = 256, .layer_count = 3, .decoder_layer_count = 3, .head_count = 4, .bucket_count = 32,
+        .bucket_distance_max = 128, .eos_id = 1, .layer_norm_epsilon = 1e-6f, .gated = true, .gelu_new = true, .tied = true } };
+    struct err err = { 0 };
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
+        return 64;
+    bool ok = mkdir(arguments.path, 0755) == 0 || errno == EEXIST || err_set_errno(&err, ERR_IO, errno, "%s", arguments.path);
+    ok = ok && copy_vocabulary(&arguments, &arguments.config.vocab_size, &err) && write_beside(&arguments, &err);
+    if (ok) {
+        struct layout *layout = layout_new(&arguments.config);
+        real *params = mem_new(layout->total, sizeof *params);
+        layout_initialise(layout, (uint64_t)arguments.seed, params);
+        ok = folder_write(arguments.path, NULL, layout, params, TENSOR_F32, &err);
+        mem_free(params);
+        layout_free(layout);
+    }
+    return ok ? 0 : model_fail("new", &err);
+}
