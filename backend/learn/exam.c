@@ -252,20 +252,19 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void sum_latency(struct exam *exam, const int64_t *latency_us)
+void exam_set_latency(struct exam *exam, const int64_t *latency_us, size_t count)
 {
-    if (!latency_us || !exam->count)
+    if (!count)
         return;
-    int64_t *sorted = mem_new(exam->count, sizeof *sorted);
-    memcpy(sorted, latency_us, exam->count * sizeof *sorted);
-    qsort(sorted, exam->count, sizeof *sorted, by_value);
-    exam->latency_ms_median = (double)sorted[exam->count / 2] / 1000;
-    exam->latency_ms_p95 = (double)sorted[exam->count * 95 / 100] / 1000;
+    int64_t *sorted = mem_new(count, sizeof *sorted);
+    memcpy(sorted, latency_us, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_value);
+    exam->latency_ms_median = (double)sorted[count / 2] / 1000;
+    exam->latency_ms_p95 = (double)sorted[count * 95 / 100] / 1000;
     mem_free(sorted);
 }
 
-void exam_judge(const struct exam_set *set, const char *const *texts, const int64_t *latency_us, const char *model,
-                struct arena *arena, struct exam *out)
+void exam_judge(const struct exam_set *set, const char *const *texts, const char *model, struct arena *arena, struct exam *out)
 {
     struct arena scratch;
     *out = (struct exam){ .count = set->count, .verdicts = arena_alloc(arena, set->count * sizeof *out->verdicts + 1) };
@@ -277,7 +276,6 @@ void exam_judge(const struct exam_set *set, const char *const *texts, const int6
     }
     arena_free(&scratch);
     sum_up(out);
-    sum_latency(out, latency_us);
 }
 
 /* ---- the document ---- */

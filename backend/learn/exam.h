@@ -68,9 +68,9 @@ struct exam {
     double latency_ms_median, latency_ms_p95;
 };
 
-/* texts[i] is what the model wrote about set->items[i]; latency_us may be NULL. */
-void exam_judge(const struct exam_set *set, const char *const *texts, const int64_t *latency_us, const char *model,
-                struct arena *arena, struct exam *out);
+/* texts[i] is what the model wrote about set->items[i]. */
+void exam_judge(const struct exam_set *set, const char *const *texts, const char *model, struct arena *arena, struct exam *out);
+void exam_set_latency(struct exam *exam, const int64_t *latency_us, size_t count);
 void exam_write(const struct exam *exam, struct buf *out);            /* JSON, with every verdict */
 bool exam_read(const char *text, size_t length, struct arena *arena, struct exam *out, struct err *err) MUST_CHECK;
 

@@ -31,7 +31,7 @@ static int setup(void **state)
     assert_true(exam_set_simulated(&fixture.arena, WINDOWS, &fixture.set, &err));
     for (int i = 0; i < WINDOWS; i++)
         fixture.texts[i] = fixture.set.items[i].reference;
-    exam_judge(&fixture.set, fixture.texts, NULL, "writer", &fixture.arena, &fixture.perfect);
+    exam_judge(&fixture.set, fixture.texts, "writer", &fixture.arena, &fixture.perfect);
     return 0;
 }
 
@@ -74,7 +74,7 @@ static void wrong_numbers_are_seen(void **state)
     struct gate gate;
     for (int i = 0; i < WINDOWS; i++)
         texts[i] = i % 10 ? f->texts[i] : damage(f, f->texts[i]);
-    exam_judge(&f->set, texts, NULL, "damaged", &f->arena, &exam);
+    exam_judge(&f->set, texts, "damaged", &f->arena, &exam);
     assert_true(exam.sums[SLICE_ALL].right[ROW_NUMBERS] <= WINDOWS - 50);
     assert_true(exam.total < f->perfect.total);
     assert_true(gate_judge(&f->perfect, &exam, &gate, NULL));
@@ -89,7 +89,7 @@ static void omitted_alerts_are_seen(void **state)
     struct exam exam;
     for (int i = 0; i < WINDOWS; i++)
         texts[i] = "Heart rate was stable.";
-    exam_judge(&f->set, texts, NULL, "laconic", &f->arena, &exam);
+    exam_judge(&f->set, texts, "laconic", &f->arena, &exam);
     assert_true(exam.sums[SLICE_ALL].critical > 0);
     assert_int_equal(exam.sums[SLICE_ALL].critical_told, 0);
 }
@@ -123,7 +123,7 @@ static void edits_count_for_agreement(void **state)
     assert_int_equal(set.edited_count, 1);
     texts[0] = set.items[0].reference;
     texts[1] = "Nothing like it";
-    exam_judge(&set, texts, NULL, "m", &f->arena, &exam);
+    exam_judge(&set, texts, "m", &f->arena, &exam);
     assert_int_equal(exam.sums[SLICE_EDITED].windows, 1);
     assert_true(exam.sums[SLICE_EDITED].rouge < 0.01);
     assert_true(exam.total < 0.75);

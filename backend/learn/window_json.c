@@ -78,22 +78,34 @@ static int by_time(const void *a, const void *b)
     return x->time_us < y->time_us ? -1 : x->time_us > y->time_us ? 1 : (int)x->source - (int)y->source;
 }
 
+static bool take_list(const struct json *list, const char *key, struct arena *arena, struct sources *sources, struct window *out, struct err *err)
+{
+    size_t count = json_count(list);
+    struct reading *readings = arena_alloc(arena, (count + 1) * sizeof *readings);
+    for (size_t i = 0; i < count; i++) {
+        const struct json *item = json_item(list, i);
+        if ((key && !json_get_object(item, key, JSON_REQUIRED, &item, err)) || !take_reading(item, arena, sources, &readings[i], err))
+            return err_context(err, "readings[%zu]", i);
+    }
+    qsort(readings, count, sizeof *readings, by_time);
+    out->readings = readings;
+    out->reading_count = count;
+    return true;
+}
+
+bool window_json_readings(const struct json *array, const char *key, struct arena *arena, struct window *out, struct err *err)
+{
+    struct sources sources = { .count = 0 };
+    return take_list(array, key, arena, &sources, out, err);
+}
+
 static bool take_readings(const struct json *root, struct arena *arena, struct window_document *out, struct err *err)
 {
     const struct json *list = NULL;
     struct sources *sources = arena_alloc(arena, sizeof *sources);
-    if (!json_get_array(root, "readings", JSON_REQUIRED, WINDOW_JSON_READINGS_MAX, &list, err))
-        return false;
-    size_t count = json_count(list);
-    struct reading *readings = arena_alloc(arena, (count + 1) * sizeof *readings);
-    for (size_t i = 0; i < count; i++)
-        if (!take_reading(json_item(list, i), arena, sources, &readings[i], err))
-            return err_context(err, "readings[%zu]", i);
-    qsort(readings, count, sizeof *readings, by_time);
-    out->window.readings = readings;
-    out->window.reading_count = count;
     out->sources = sources->names;
-    return true;
+    return json_get_array(root, "readings", JSON_REQUIRED, WINDOW_JSON_READINGS_MAX, &list, err) &&
+           take_list(list, NULL, arena, sources, &out->window, err);
 }
 
 /* ---- alerts ---- */

@@ -32,6 +32,10 @@ bool window_json_parse(const char *text, size_t length, struct arena *arena, str
 /* As above, from an object within a document. */
 struct json;
 bool window_json_take(const struct json *object, struct arena *arena, struct window_document *out, struct err *err) MUST_CHECK;
+/* Its alerts alone ("alerts", may be missing). */
+bool window_json_alerts(const struct json *object, struct arena *arena, struct window *out, struct err *err) MUST_CHECK;
+/* Readings that stand in an array, each under `key` of its item (NULL: the item itself). */
+bool window_json_readings(const struct json *array, const char *key, struct arena *arena, struct window *out, struct err *err) MUST_CHECK;
 /* The opposite direction, without a patient's id; sources are named by their numbers. */
 struct json_writer;
 void window_json_write(struct json_writer *writer, const char *key, const struct window *window);
