@@ -26,6 +26,7 @@ static const struct command {
     { "user",     command_user,     "List, add and change users" },
     { "verify",   command_verify,   "Check that the audit log is whole" },
     { "model",    command_model,    "Run, measure, pull and push T5 models" },
+    { "retrain",  command_retrain,  "Learn from what readers corrected, examined before it serves" },
     { "guard",    command_guard,    "Prove a text against readings and alerts" },
     { "config",   command_config,   "Check, print and explain the configuration" },
     { "version",  command_version,  "Print the version" },

@@ -10,6 +10,7 @@ int command_export(int argc, char **argv);
 int command_user(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_model(int argc, char **argv);
+int command_retrain(int argc, char **argv);
 int command_guard(int argc, char **argv);
 int command_config(int argc, char **argv);
 

@@ -70,16 +70,21 @@ static const struct window *copy_window(struct arena *arena, const struct window
     return out->readings && out->alerts ? out : NULL;
 }
 
-bool exam_set_reserve(struct exam_set *set, size_t more, struct err *err)
+/* The old array stays in the arena: doubling wastes no more than it holds. */
+static bool reserve(struct exam_set *set, size_t count, struct err *err)
 {
-    if (more > EXAM_WINDOWS_MAX - set->count)
+    if (count <= set->capacity)
+        return true;
+    if (count > EXAM_WINDOWS_MAX)
         return err_set(err, ERR_TOO_LARGE, "exam: at most %d windows", EXAM_WINDOWS_MAX);
-    struct exam_item *items = arena_try_alloc(set->arena, (set->count + more) * sizeof *items);
+    size_t capacity = count > 2 * set->capacity ? count : 2 * set->capacity;
+    struct exam_item *items = arena_try_alloc(set->arena, capacity * sizeof *items);
     if (!items)
-        return err_set(err, ERR_TOO_LARGE, "exam: no memory for %zu windows", set->count + more);
+        return err_set(err, ERR_TOO_LARGE, "exam: no memory for %zu windows", capacity);
     if (set->count)
         memcpy(items, set->items, set->count * sizeof *items);
     set->items = items;
+    set->capacity = capacity;
     return true;
 }
 
@@ -94,6 +99,8 @@ static const char *written(const struct facts *facts, struct arena *arena)
 
 bool exam_set_add(struct exam_set *set, const struct window *window, const struct alarm_limits *limits, const char *edit, struct err *err)
 {
+    if (!reserve(set, set->count + 1, err))
+        return false;
     struct exam_item *item = &set->items[set->count];
     const struct window *kept = copy_window(set->arena, window);
     const struct alarm_limits *own = copy(set->arena, limits, sizeof *limits);
@@ -118,7 +125,7 @@ static bool add_visited(void *context, const struct window *window, const struct
 bool exam_set_simulated(struct arena *arena, size_t count, struct exam_set *out, struct err *err)
 {
     *out = (struct exam_set){ .arena = arena };
-    return exam_set_reserve(out, count, err) && windows_simulated(EXAM_SEED, count, add_visited, out, err);
+    return reserve(out, count, err) && windows_simulated(EXAM_SEED, count, add_visited, out, err);
 }
 
 /* ---- judging one text ---- */

@@ -38,14 +38,13 @@ struct exam_item {
 };
 struct exam_set {
     struct exam_item *items;
-    size_t count, edited_count;
+    size_t count, capacity, edited_count;
     struct arena *arena;
 };
 
 /* `count` simulated windows of EXAM_SEED, the writer's text as reference. */
 bool exam_set_simulated(struct arena *arena, size_t count, struct exam_set *out, struct err *err) MUST_CHECK;
-/* Room for `more` windows behind; then exam_set_add().  The window and the text are copied. */
-bool exam_set_reserve(struct exam_set *set, size_t more, struct err *err) MUST_CHECK;
+/* The window and the text are copied.  `edit` NULL: the writer's text is the reference. */
 bool exam_set_add(struct exam_set *set, const struct window *window, const struct alarm_limits *limits, const char *edit, struct err *err) MUST_CHECK;
 
 /* What became of one window. */

@@ -117,7 +117,6 @@ static void edits_count_for_agreement(void **state)
     const char *texts[2];
     struct exam exam;
     struct err err = { 0 };
-    assert_true(exam_set_reserve(&set, 2, &err));
     assert_true(exam_set_add(&set, f->set.items[0].facts.window, f->set.items[0].facts.limits, NULL, &err));
     assert_true(exam_set_add(&set, f->set.items[1].facts.window, f->set.items[1].facts.limits, "Heart rate was stable.", &err));
     assert_int_equal(set.edited_count, 1);

@@ -73,7 +73,7 @@ static bool write_all(struct sitting *s, struct err *err)
 bool examine(const struct examine_options *options, const struct exam_set *set, struct arena *arena, const char **texts,
              struct exam *out, struct err *err)
 {
-    const struct served_options served = { .threads = options->threads, .precision = T5_AUTO };
+    const struct served_options served = { .threads = options->threads, .precision = T5_AUTO, .alone = true };
     struct sitting sitting = { options, set, arena, NULL, texts, mem_new(set->count + 1, sizeof(int64_t)) };
     bool ok = served_open(options->dir, &served, &sitting.served, err) && write_all(&sitting, err);
     if (ok) {

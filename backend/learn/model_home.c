@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool has_config(const char *dir)
+bool model_home_has_model(const char *dir)
 {
     char path[1100];
     (void)snprintf(path, sizeof path, "%.1000s/config.json", dir);
@@ -20,7 +20,7 @@ static bool first_model(const char *parent, char *out, size_t size)
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         char path[1024];
         (void)snprintf(path, sizeof path, "%.600s/%s", parent, entry->d_name);
-        if (entry->d_name[0] != '.' && has_config(path) && (!best[0] || strcmp(entry->d_name, best) < 0))
+        if (entry->d_name[0] != '.' && model_home_has_model(path) && (!best[0] || strcmp(entry->d_name, best) < 0))
             (void)snprintf(best, sizeof best, "%s", entry->d_name);
     }
     if (dir)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+bool model_home_has_model(const char *dir);        /* it has a config.json */
 bool model_home_default(char *out, size_t size);   /* false: none came with it */
 
 #endif

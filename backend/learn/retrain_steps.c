@@ -100,7 +100,7 @@ bool retrain_prepare(struct retrain_run *run, struct err *err)
 /* The card: what the folder is, and the input that it reads (learn/served.h). */
 static bool write_card(const struct retrain_run *run, const char *dir, struct err *err)
 {
-    char path[PATH_MAX], stamp[TIME_TEXT_SIZE];
+    char path[PATH_MAX + 16], stamp[TIME_TEXT_SIZE];
     struct buf card;
     (void)snprintf(path, sizeof path, "%s/README.md", dir);
     buf_init(&card, 8192);
@@ -115,7 +115,7 @@ static bool write_card(const struct retrain_run *run, const char *dir, struct er
 
 static bool copy_profile(const struct retrain_run *run, const char *dir, struct err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX + 16];
     struct buf text;
     (void)snprintf(path, sizeof path, "%s/profile.json", dir);
     buf_init(&text, 1 << 20);
@@ -132,8 +132,12 @@ static bool run_trainer(struct retrain_run *run, struct trainer *trainer, struct
     trainer_figures(trainer, &figures);
     for (bool begun = false; trainer_done(trainer) < figures.steps;) {
         char note[64];
-        if (retrain_cancelled(run, err))
-            return trainer_save_state(trainer, NULL) && false;
+        if (retrain_cancelled(run, err)) {
+            struct err unsaved = { 0 };
+            if (!trainer_save_state(trainer, &unsaved))
+                err_context(err, "the state was not saved (%s)", unsaved.text);
+            return false;
+        }
         if (!trainer_step(trainer, &step, err))
             return false;
         first = begun ? first : step.loss;
@@ -181,7 +185,7 @@ struct sitting {
 static bool add_edit(void *context, const struct sample *sample, struct err *err)
 {
     struct exam_set *set = context;
-    return exam_set_reserve_one(set, err) && exam_set_add(set, &sample->window, &sample->limits, sample->text, err);
+    return exam_set_add(set, &sample->window, &sample->limits, sample->text, err);
 }
 
 static bool make_set(struct retrain_run *run, struct exam_set *out, struct err *err)

@@ -3,9 +3,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "clinical/guard.h"
+#include "learn/model_home.h"
 #include "learn/registry.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,48 +38,6 @@ struct wanted {
 };
 
 /* ---- where ---- */
-
-static bool has_config(const char *dir)
-{
-    char path[REGISTRY_PATH_SIZE + 16];
-    (void)snprintf(path, sizeof path, "%s/config.json", dir);
-    return access(path, R_OK) == 0;
-}
-
-/* The first folder under `parent` that holds a model. */
-static bool first_model(const char *parent, char *out, size_t size)
-{
-    char best[256] = "";
-    DIR *dir = opendir(parent);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        char path[REGISTRY_PATH_SIZE];
-        (void)snprintf(path, sizeof path, "%.600s/%s", parent, entry->d_name);
-        if (entry->d_name[0] != '.' && has_config(path) && (!best[0] || strcmp(entry->d_name, best) < 0))
-            (void)snprintf(best, sizeof best, "%s", entry->d_name);
-    }
-    if (dir)
-        (void)closedir(dir);
-    (void)snprintf(out, size, "%.600s/%s", parent, best);
-    return best[0] != '\0';
-}
-
-/* Beside the program: ../models in a build tree, ../share/wardscribe/models installed. */
-static bool default_model(char *out, size_t size)
-{
-    static const char *const places[] = { "../models", "../share/wardscribe/models" };
-    char program[512], parent[600];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n <= 0)
-        return false;
-    program[n] = '\0';
-    *strrchr(program, '/') = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        (void)snprintf(parent, sizeof parent, "%s/%s", program, places[i]);
-        if (first_model(parent, out, size))
-            return true;
-    }
-    return false;
-}
 
 static void make_key(struct wanted *wanted)
 {
@@ -163,10 +121,10 @@ static bool find_wanted(struct models *m, struct wanted *out, struct err *err)
     else if (!from_registry(m, out, &changed, err)) {
         if (err->kind != ERR_NONE)
             return false;
-        if (!default_model(out->dir, sizeof out->dir))
+        if (!model_home_default(out->dir, sizeof out->dir))
             return err_set(err, ERR_NOT_FOUND, "no model is installed");
     }
-    if (!has_config(out->dir))
+    if (!model_home_has_model(out->dir))
         return err_set(err, ERR_NOT_FOUND, "summaries.model: %s holds no config.json", out->dir);
     make_key(out);
     return true;

@@ -13,7 +13,7 @@
 
 #include "base/config.h"
 #include "store/store.h"
-#include "summarizer-service/served.h"
+#include "learn/served.h"
 
 struct models;
 

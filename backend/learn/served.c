@@ -1,4 +1,4 @@
-#include "summarizer-service/served.h"
+#include "learn/served.h"
 
 #include "base/mem.h"
 
@@ -64,17 +64,17 @@ static bool card_value(const char *card, const char *key, char *out, size_t size
     return false;
 }
 
-static bool read_format(struct served_info *info, struct err *err)
+bool served_card_read(const char *dir, struct served_card *out, struct err *err)
 {
     char card[8192], value[64];
-    info->format = MODEL_FORMAT_PUBLISHED;
-    if (!read_card(info->dir, card, sizeof card))
+    *out = (struct served_card){ .format = MODEL_FORMAT_PUBLISHED };
+    if (!read_card(dir, card, sizeof card))
         return true;
-    (void)card_value(card, "wardscribe_description", info->description, sizeof info->description);
+    (void)card_value(card, "wardscribe_description", out->description, sizeof out->description);
     if (!card_value(card, "wardscribe_input", value, sizeof value))
         return true;
-    return model_format_parse(value, &info->format) ||
-           err_set(err, ERR_INPUT, "%s/README.md: wardscribe_input: '%s' is neither published nor facts", info->dir, value);
+    return model_format_parse(value, &out->format) ||
+           err_set(err, ERR_INPUT, "%s/README.md: wardscribe_input: '%s' is neither published nor facts", dir, value);
 }
 
 /* Source: docs/api.md, "The model's contract". */
@@ -84,8 +84,6 @@ static const struct t5_params published_params = {
 };
 
 /* ---- life ---- */
-
-static void *start_engine(void *context);
 
 struct starting {
     struct served *served;
@@ -99,7 +97,8 @@ static void *start_engine(void *context)
 {
     struct starting *starting = context;
     const struct t5_engine_options options = { .threads = starting->options->threads };
-    (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
+    if (!starting->options->alone)
+        (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
     starting->ok = t5_engine_start(starting->served->model, &options, &starting->served->engine, starting->err);
     return NULL;
 }
@@ -127,11 +126,14 @@ bool served_open(const char *dir, const struct served_options *options, struct s
 {
     struct served *served = mem_new(1, sizeof *served);
     struct served_info *info = &served->info;
+    struct served_card card;
     atomic_init(&served->references, 1);
     (void)snprintf(info->dir, sizeof info->dir, "%s", dir);
     base_name(dir, info->name, sizeof info->name);
-    if (!read_format(info, err) || !t5_model_open(dir, &(struct t5_model_options){ .precision = options->precision }, &served->model, err))
+    if (!served_card_read(dir, &card, err) || !t5_model_open(dir, &(struct t5_model_options){ .precision = options->precision }, &served->model, err))
         goto failed;
+    info->format = card.format;
+    (void)str_copy(info->description, sizeof info->description, card.description);
     if (!t5_model_tokenizer(served->model)) {
         err_set(err, ERR_INPUT, "%s: no spiece.model: the model cannot read text", dir);
         goto failed;

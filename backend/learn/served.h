@@ -8,8 +8,8 @@
  * Threads:   any.  The engine's threads run as SCHED_IDLE: whatever else the process has to do, alarms
  *            above all, goes first, and a machine without a free core gets the writer's text instead.
  * Bounds:    MODEL_TOKENS_MAX tokens in, as in docs/api.md; more is cut at the end. */
-#ifndef SUMMARIZER_SERVICE_SERVED_H
-#define SUMMARIZER_SERVICE_SERVED_H
+#ifndef LEARN_SERVED_H
+#define LEARN_SERVED_H
 
 #include "base/arena.h"
 #include "clinical/model_input.h"
@@ -20,7 +20,14 @@ enum { MODEL_TOKENS_MAX = 512, MODEL_OUTPUT_MAX = 512 };
 struct served_options {
     int threads;                         /* 0: one per core */
     enum t5_precision precision;
+    bool alone;                          /* a command of its own: no idle priority */
 };
+
+struct served_card {
+    enum model_format format;
+    char description[200];
+};
+bool served_card_read(const char *dir, struct served_card *out, struct err *err) MUST_CHECK;
 
 struct served_info {
     char name[96], version[32], dir[1024], hash[80];
