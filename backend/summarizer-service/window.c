@@ -60,6 +60,9 @@ bool window_load(struct summarizer *s, struct arena *arena, uint32_t patient, st
     }
     out->readings = readings;
     out->reading_count = count;
+    /* Ends with its last reading: one that comes while this is written must not be in it when an edit is checked. */
+    if (count)
+        out->to_us = readings[count - 1].time_us + 1;
     return load_alerts(s, arena, out, err);
 }
 
