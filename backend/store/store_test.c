@@ -4,6 +4,7 @@
 #include "store/db.h"
 #include "store/series.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { RETENTION_H = 24 };
@@ -580,6 +581,88 @@ static void a_snapshot_lets_the_journal_go(struct test_store *t)
     assert_int_equal(count_readings(t, 3), 1000);
 }
 
+/* ---- many threads ---- */
+
+enum { WRITER_THREADS = 3, READER_THREADS = 2, UNITS_PER_THREAD = 60 };
+
+struct crew {
+    struct store *store;
+    pthread_mutex_t order;              /* numbers are submitted in order, as the stream does */
+    int64_t seq;
+    _Atomic int writing;
+};
+struct hand {
+    struct crew *crew;
+    uint32_t number;
+};
+
+static void *write_many(void *context)
+{
+    struct hand *hand = context;
+    struct reading r[UNITS_PER_THREAD];
+    struct journal_batch batches[UNITS_PER_THREAD];
+    static struct unit units[WRITER_THREADS][UNITS_PER_THREAD];
+    static int order[WRITER_THREADS];
+    struct crew *crew = hand->crew;
+    for (int i = 0; i < UNITS_PER_THREAD; i++) {
+        r[i] = test_reading(hand->number, TEST_DAY_US + i * US_PER_S, 60);
+        batches[i] = (struct journal_batch){ .kind = JOURNAL_READINGS, .count = 1, .readings = &r[i] };
+        units[hand->number - 1][i] = (struct unit){ .write = { .done = on_done, .journal = &batches[i], .journal_count = 1 },
+                                                    .order = &order[hand->number - 1] };
+        (void)pthread_mutex_lock(&crew->order);
+        batches[i].seq = crew->seq++;
+        bool ok = store_submit(crew->store, &units[hand->number - 1][i].write, NULL);
+        (void)pthread_mutex_unlock(&crew->order);
+        if (!ok)
+            abort();
+    }
+    struct store_write last = { 0 };
+    if (!store_write_sync(crew->store, &last, NULL)) /* behind all of ours */
+        abort();
+    crew->writing--;
+    return NULL;
+}
+
+static void *read_many(void *context)
+{
+    struct hand *hand = context;
+    struct arena arena;
+    arena_init(&arena, 16 << 20);
+    while (hand->crew->writing) {
+        struct reading *rows;
+        struct history history;
+        size_t count;
+        struct err err = { 0 };
+        if (!store_readings(hand->crew->store, &arena, hand->number, 0, INT64_MAX, 1000, &rows, &count, &err) ||
+            !store_history(hand->crew->store, &arena, hand->number, 0, INT64_MAX, 10, &history, &err))
+            abort();
+        arena_reset(&arena);
+    }
+    arena_free(&arena);
+    return NULL;
+}
+
+static void threads_write_and_read_at_once(struct test_store *t)
+{
+    pthread_t threads[WRITER_THREADS + READER_THREADS];
+    struct hand hands[WRITER_THREADS + READER_THREADS];
+    struct err err = { 0 };
+    store_close(t->store);
+    t->options.threaded = true;
+    test_store_open(t);
+    struct crew crew = { .store = t->store, .order = PTHREAD_MUTEX_INITIALIZER, .seq = t->seq, .writing = WRITER_THREADS };
+    for (uint32_t i = 0; i < WRITER_THREADS + READER_THREADS; i++) {
+        hands[i] = (struct hand){ &crew, i % WRITER_THREADS + 1 };
+        assert_int_equal(pthread_create(&threads[i], NULL, i < WRITER_THREADS ? write_many : read_many, &hands[i]), 0);
+    }
+    for (int i = 0; i < 5; i++)
+        assert_true(store_fold(t->store, &err));
+    for (int i = 0; i < WRITER_THREADS + READER_THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (uint32_t patient = 1; patient <= WRITER_THREADS; patient++)
+        assert_int_equal(count_readings(t, patient), UNITS_PER_THREAD);
+}
+
 /* ---- the table ---- */
 
 #define CASE(name) { #name, name }
@@ -608,6 +691,7 @@ static const struct {
     CASE(the_audit_is_a_chain),
     CASE(the_journal_repeats_what_came_from_any_record),
     CASE(a_snapshot_lets_the_journal_go),
+    CASE(threads_write_and_read_at_once),
 };
 enum { CASE_COUNT = sizeof cases / sizeof *cases };
 static const char *const engines[] = { "sqlite", "memory" };
