@@ -219,6 +219,11 @@ def test_an_unauthenticated_body_is_not_read(shared_ward):
     assert big.status_code == 413
 
 
+def test_health_names_the_version_of_the_store(shared_ward):
+    health = httpx.get(shared_ward.url() + "/health").json()
+    assert health["status"] == "healthy" and health["store"].startswith("ok (SQLite 3.")
+
+
 def test_a_second_process_on_the_same_data_is_refused(ward, tmp_path):
     import subprocess
     from conftest import BINARY
