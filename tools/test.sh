@@ -4,6 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 kind=${1:-fast}
 build=${BUILD:-build}
+python3 tools/tidy.py
 meson test -C "$build" --print-errorlogs --no-suite slow
 (cd frontend && ../tools/with-node.sh sh -c "npm run lint --silent && npm test --silent")
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/wardscribe-test-venv

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""The rules of the tree, as a test: which folder may include which, where a library and malloc may be used, sizes.
+
+Prints a line per breach and exits 1; `make test` runs it.  An exception is a line in a table here, with its reason.
+"""
+import pathlib, re, sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BACKEND = ROOT / "backend"
+
+# Lowest first: a folder includes itself and those above it in this list.  Services stand side by side.
+LAYERS = [["base"], ["clinical"], ["t5"], ["net"], ["store"], ["stream"], ["ingest"], ["learn"],
+          ["vitals-generator", "alert-engine", "summarizer-service", "auth-service"], ["", "commands"]]
+# libt5 is a library of its own: it knows nothing of hospitals.
+ONLY = {"t5": {"base", "t5"}, "net": {"base", "net"}}
+LEVEL = {folder: level for level, folders in enumerate(LAYERS) for folder in folders}
+
+# A library is used in these files and nowhere else.
+LIBRARIES = {
+    "sqlite3.h": {"store/db.c", "store/crash_vfs.c"},      # the crash VFS is an SQLite VFS, for tests
+    "microhttpd.h": {"net/mhd.c"}, "wslay/": {"net/live.c"}, "curl/": {"net/client.c"}, "jansson.h": {"base/json.c"},
+    "zlib.h": {"base/gzip.c"}, "cyaml/": {"base/config_yaml.c"}, "cjose/": {"auth-service/token.c"},
+    "sentencepiece_": {"t5/spiece.cc"},
+    "sodium.h": {"auth-service/secrets.c", "store/audit_chain.c", "vitals-generator/sockets.c"},  # passwords, BLAKE2b, random
+}
+LINES_MAX = 1000
+MALLOC = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|strdup|asprintf)\(")
+MALLOC_ALLOWED = {"base/mem.c", "t5/spiece.cc"}           # C++ gives its bytes to C
+
+
+def folder_of(path):
+    parts = path.relative_to(BACKEND).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def included_folder(name):
+    return name.split("/")[0] if "/" in name else ""
+
+
+def check_include(path, name):
+    if not (BACKEND / name).exists():
+        return None
+    here, there = folder_of(path), included_folder(name)
+    if here in ONLY and there not in ONLY[here]:
+        return f"{here}/ may include only {', '.join(sorted(ONLY[here]))}"
+    if LEVEL[there] > LEVEL[here]:
+        return f"{here or 'backend'}/ stands below {there or 'backend'}/"
+    if there != here and LEVEL[there] == LEVEL[here] and "" not in LAYERS[LEVEL[here]]:
+        return f"{here}/ and {there}/ do not include each other"
+    return None
+
+
+def check_library(path, header):
+    name = str(path.relative_to(BACKEND))
+    for library, files in LIBRARIES.items():
+        if header.startswith(library) and name not in files and not name.endswith("_test.c"):
+            return f"{header} belongs into {' or '.join(sorted(files))}"
+    return None
+
+
+def check_file(path):
+    name, test = str(path.relative_to(BACKEND)), path.stem.endswith(("_test", "_trial"))
+    lines = path.read_text().splitlines()
+    if len(lines) > LINES_MAX:
+        yield 1, f"{len(lines)} lines, the limit is {LINES_MAX}: is it one concept?"
+    for number, line in enumerate(lines, 1):
+        include = re.match(r'\s*#include ([<"])([^">]+)', line)
+        if include:
+            problem = check_include(path, include[2]) if include[1] == '"' else check_library(path, include[2])
+            if problem and not test:
+                yield number, f"{include[2]}: {problem}"
+        if MALLOC.search(line) and not test and name not in MALLOC_ALLOWED and path.suffix != ".h":
+            yield number, "memory comes from base/mem.h"
+
+
+def main():
+    breaches = 0
+    for path in sorted(BACKEND.rglob("*.[ch]")) + sorted(BACKEND.rglob("*.cc")):
+        for number, problem in check_file(path):
+            print(f"{path.relative_to(ROOT)}:{number}: {problem}")
+            breaches += 1
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
