@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct memory_exchange {
     struct http_transport_request base; /* first */
@@ -113,7 +115,7 @@ static void run(struct memory_exchange *x)
         finish(&x->request);
 }
 
-struct memory_exchange *memory_http_call(const struct memory_http *http, const struct memory_call *call)
+static struct memory_exchange *new_exchange(const struct memory_http *http, const struct memory_call *call)
 {
     struct memory_exchange *x = mem_new(1, sizeof *x);
     x->base.transport = &transport;
@@ -129,8 +131,47 @@ struct memory_exchange *memory_http_call(const struct memory_http *http, const s
     x->reply.body = &x->body;
     x->request = (struct http_request){ .method = call->method, .path = decode(&x->arena, call->target, path), .remote = "memory",
                                         .arena = &x->arena, .received_us = clock_monotonic_us(http->clock), .transport = &x->base };
+    return x;
+}
+
+struct memory_exchange *memory_http_call(const struct memory_http *http, const struct memory_call *call)
+{
+    struct memory_exchange *x = new_exchange(http, call);
     run(x);
     return x;
+}
+
+static void close_end(void *handle)
+{
+    (void)close((int)(intptr_t)handle);
+}
+
+static void start_socket(struct http_server *server, struct memory_exchange *x, const struct http_match *match, int fd)
+{
+    const struct memory_http *http = x->http;
+    struct err err = { 0 };
+    struct ws_start start = { .fd = fd, .early = "", .route = match->route, .context = match->context, .request = &x->request,
+                              .close = close_end, .handle = (void *)(intptr_t)fd };
+    if (x->call.token) {
+        start.authenticated = http->authorize(http->authorize_context, &x->request, x->call.token, match->route->right, &err);
+        start.refuse_code = start.authenticated ? 0 : err.kind == ERR_FORBIDDEN ? 4403 : 4401;
+    }
+    live_add(http_server_live(server), &start);
+}
+
+int memory_ws_open(struct http_server *server, const struct memory_http *http, const char *target, const char *token)
+{
+    int ends[2] = { -1, -1 };
+    struct memory_call call = { .method = HTTP_GET, .target = target, .token = token };
+    struct memory_exchange *x = new_exchange(http, &call);
+    struct http_match match = http_router_find(http->tables, http->table_count, &x->request);
+    x->request.route = match.route;
+    if (match.route && match.route->flags & ROUTE_WS) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+        start_socket(server, x, &match, ends[0]);
+    }
+    memory_http_free(x);
+    return ends[1];
 }
 
 int memory_http_status(const struct memory_exchange *exchange)

@@ -1,9 +1,8 @@
 /* memory_transport.h - HTTP without a socket: a test calls a service's routes on its own thread.
  *
  * As net/mhd.c: route, authorize, then the body; ROUTE_SLOW handlers run at once.  A handler that
- * defers is answered later, when whoever finishes it does.  WebSockets: hand one end of a socketpair
- * to live_add() instead (net/memory_transport_test.c).
- * Owner: the caller frees every exchange, after it was answered. */
+ * defers is answered later, when whoever finishes it does.  A WebSocket is one end of a socketpair.
+ * Owner: the caller frees every exchange, after it was answered, and closes its socket. */
 #ifndef NET_MEMORY_TRANSPORT_H
 #define NET_MEMORY_TRANSPORT_H
 
@@ -33,5 +32,9 @@ struct memory_exchange *memory_http_call(const struct memory_http *http, const s
 int memory_http_status(const struct memory_exchange *exchange);       /* 0: not answered yet */
 const char *memory_http_body(const struct memory_exchange *exchange); /* "" before the answer */
 void memory_http_free(struct memory_exchange *exchange);
+
+/* The client's end of a WebSocket on the server's live loop, after the handshake; frames as in RFC 6455.
+ * -1: no such path.  token NULL: the client proves itself by its first message. */
+int memory_ws_open(struct http_server *server, const struct memory_http *http, const char *target, const char *token);
 
 #endif
