@@ -141,23 +141,29 @@ static bool changed_from_to(struct claim_proof *proof, int vital, int direction,
     return true;
 }
 
-/* "rose to 112": some earlier value lies a real change below. */
+/* "rose to 112": some earlier value lies a real change below, and none since lies a real change above. */
 static bool changed_to(struct claim_proof *proof, int vital, int direction, const struct captures *captures)
 {
     const struct window *window = proof->world->facts->window;
     const struct quantity *to = &captures->number[2];
-    const struct reading *last = find(proof, vital, to, captures->minute[2], LATEST);
+    const struct reading *last = find(proof, vital, to, captures->minute[2], LATEST), *from = NULL;
+    int32_t moved = facts_moved_milli(base_vital(vital));
     if (!last)
         return not_shown(proof, vital, to, captures->minute[2]);
     for (size_t i = 0; i < window->reading_count && window->readings[i].time_us < last->time_us; i++) {
         int32_t milli = reading_usable(&window->readings[i], base_vital(vital));
-        if (milli == VITAL_ABSENT || (to->milli - milli) * direction < facts_moved_milli(base_vital(vital)))
+        if (milli == VITAL_ABSENT)
             continue;
-        cite_reading(proof, &window->readings[i]);
-        cite_reading(proof, last);
-        return true;
+        if ((milli - to->milli) * direction >= moved)
+            from = NULL; /* it came from the other side since */
+        else if ((to->milli - milli) * direction >= moved)
+            from = &window->readings[i];
     }
-    return no(proof, "%s did not move that way", word_of(vital));
+    if (!from)
+        return no(proof, "%s did not move that way", word_of(vital));
+    cite_reading(proof, from);
+    cite_reading(proof, last);
+    return true;
 }
 
 bool prove_change(struct claim_proof *proof, const struct captures *captures, int direction)

@@ -182,7 +182,7 @@ bool facts_patient_stable(const struct facts *facts)
         const struct vital_fact *fact = &facts->vital[vital];
         if (fact->count && (fact->beyond || fact->trend != TREND_STABLE))
             return false;
-        measured |= fact->count > 0;
+        measured |= fact->count > 1; /* one value shows no stability */
     }
     return measured && !any_physiological_alert(facts->window);
 }

@@ -79,7 +79,7 @@ const char *trend_name(enum trend trend);
 int32_t facts_moved_milli(enum vital vital); /* a change of less is noise */
 /* Every value of the vital was inside the warning limits. */
 bool facts_vital_normal(const struct facts *facts, enum vital vital);
-/* No physiological alarm, nothing beyond a warning limit, nothing moved or swung; something was measured. */
+/* No physiological alarm, nothing beyond a warning limit, nothing moved or swung; something was measured twice. */
 bool facts_patient_stable(const struct facts *facts);
 
 #endif

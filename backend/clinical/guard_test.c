@@ -132,6 +132,7 @@ static void untrue_sentences_go(void **state)
         { "Heart rate was not rising.", NULL },
         { "Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00, peaking at 119 bpm.", "119 is not the highest heart rate" },
         { "SpO2 was within normal limits.", "SpO2 is not normal throughout" },
+        { "Heart rate rose to 110 bpm.", "heart rate did not move that way" }, /* it fell to it */
         { "Heart rate was 88 bpm.", "88 is not the last heart rate" },
         { "SpO2 remained below 90%.", "the readings of SpO2 do not show that" },
         { "SpO2 was below 89%.", "89 is neither a limit nor a value" },

@@ -28,7 +28,7 @@ struct trial {
     struct arena arena;
     uint64_t random;
     size_t wanted, windows;
-    size_t sentences, cut, shown, unproven, omitted;
+    size_t sentences, cut, shown, unproven, omitted, bare;   /* bare: without evidence */
     size_t mutated[MUTATION_COUNT], caught[MUTATION_COUNT], naive_sees;
     size_t hostile, hostile_shown;
     int printed;
@@ -60,6 +60,7 @@ static void look_at_shown(struct trial *t, const struct facts *facts, const stru
     for (int i = 0; i < result->kept.count; i++) {
         const char *wrong = naive_check(facts->window, facts->limits, result->kept.sentences[i].text);
         t->shown++;
+        t->bare += result->kept.sentences[i].evidence_count == 0;
         if (wrong) {
             t->unproven++;
             print_some(t, "unproven shown", result->kept.sentences[i].text, wrong);
@@ -455,13 +456,13 @@ static bool report(const struct trial *t)
         mutated += t->mutated[i];
         caught += t->caught[i];
     }
-    (void)printf("{\"windows\": %zu, \"true_sentences\": %zu, \"true_cut\": %zu, \"shown\": %zu, \"unproven_shown\": %zu, \"critical_omitted\": %zu, "
+    (void)printf("{\"windows\": %zu, \"true_sentences\": %zu, \"true_cut\": %zu, \"shown\": %zu, \"unproven_shown\": %zu, \"without_evidence\": %zu, \"critical_omitted\": %zu, "
                  "\"mutated\": %zu, \"caught\": %zu, \"mutated_seen_by_naive_check\": %zu, \"hostile\": %zu, \"hostile_claims_shown\": %zu, \"kinds\": {",
-                 t->windows, t->sentences, t->cut, t->shown, t->unproven, t->omitted, mutated, caught, t->naive_sees, t->hostile, t->hostile_shown);
+                 t->windows, t->sentences, t->cut, t->shown, t->unproven, t->bare, t->omitted, mutated, caught, t->naive_sees, t->hostile, t->hostile_shown);
     for (int i = 0; i < MUTATION_COUNT; i++)
         (void)printf("%s\"%s\": [%zu, %zu]", i ? ", " : "", mutation_names[i], t->mutated[i], t->caught[i]);
     (void)printf("}}\n");
-    return t->unproven == 0 && t->omitted == 0 && t->hostile_shown == 0 && (double)caught >= 0.999 * (double)mutated &&
+    return t->unproven == 0 && t->bare == 0 && t->omitted == 0 && t->hostile_shown == 0 && (double)caught >= 0.999 * (double)mutated &&
            (double)t->cut < 0.005 * (double)t->sentences && 2 * t->naive_sees > mutated;
 }
 
