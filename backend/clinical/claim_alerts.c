@@ -74,7 +74,7 @@ static bool take(struct claim_proof *proof, const struct wanted *wanted)
         if (!is_wanted(&proof->world->alerts[i], wanted))
             continue;
         found.bits[i / 64] |= UINT64_C(1) << (i % 64);
-        tell(proof, &proof->world->alerts[i], wanted->critical);
+        tell(proof, &proof->world->alerts[i], wanted->critical || wanted->type == ALERT_SENSOR); /* a lost signal has no graver word */
         any = true;
     }
     if (!any) {

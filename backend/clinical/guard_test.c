@@ -103,6 +103,18 @@ static void true_sentences_stay(void **state)
             fail_msg("cut: %s: %s", sentences[i], result.cut_count ? result.cuts[0].reason : "nothing kept");
     }
     static const char *const calm[] = {
+        "Respiratory rate remained above 10/min.",
+        "SpO2 is above 92%.",
+        "Heart rate was stable between 70 and 71 bpm.",
+        "Heart rate 70-71 bpm.",
+        "All measured vitals were stable.",
+        "SpO2 remained at 97%.",
+        "No active alarms.",
+        "The patient was stable with no critical abnormalities.",
+        "Blood pressure was within normal limits.",
+        "There were no critical alarms in this period.",
+        "Latest: heart rate 70 bpm at 13:00.",
+        "There are 0 active alarms.",
         "The patient remained stable without alarms.",
         "Patient X remained stable with no critical abnormalities detected during the monitoring period.",
         "All vital signs were normal.",
@@ -166,6 +178,32 @@ static void untrue_sentences_go(void **state)
         { "The respiratory rate and SpO2 signals have been lost since 12:57.", "no such alarm" },
         { "Respiratory rate was stable.", "not measured twice" },
         { "Heart rate was 112 bpm \xe2\x80\xae.", "a character that no summary has" },
+        { "SpO2 rose from 84% at 12:58 to 85% at 12:59.", "SpO2: the change is within what is noise" },
+        { "Heart rate rose between 12:57 and 13:00.", "was measured from and to other times" },
+        { "Heart rate rose to 113 bpm.", "no reading shows heart rate 113" },
+        { "Peaking at 120 bpm.", "it is not said which vital is meant" },
+        { "Lowest heart rate 88 % at 12:56.", "the unit does not fit" },
+        { "Lowest heart rate 88 bpm at 12:57.", "no reading shows heart rate 88 at 12:57" },
+        { "Tachycardia is active since 12:58, lowest heart rate 88 bpm.", "the other extreme of heart rate belongs to the alarm" },
+        { "Blood pressure ranged from 92 to 128 mmHg.", "a range belongs to the systolic" },
+        { "Heart rate ranged from 88 to 120 %.", "the unit does not fit" },
+        { "Heart rate ranged from 88 bpm (12:57) to 120 bpm.", "no reading shows heart rate 88 at 12:57" },
+        { "At 12:56, SpO2 84-97%.", "a range has no one time" },
+        { "At 12:56, heart rate was 88 mmHg.", "the unit does not fit" },
+        { "At 12:57, heart rate was 88 bpm.", "no reading shows heart rate 88 at 12:57" },
+        { "Heart rate was 128/82.", "heart rate is a single number" },
+        { "Blood pressure was 128.", "blood pressure is told as systolic/diastolic" },
+        { "Blood pressure was below 90.", "the comparison does not fit" },
+        { "Blood pressure was not measured.", "was measured" },
+        { "2 implausible SpO2 values were left out.", "another number of SpO2 values" },
+        { "Based on 5 readings from 12:55 to 13:00.", "the readings are from other times" },
+        { "Tachycardia occurred 2 times between 12:57 and 12:58.", "no such alarm" },
+        { "Active alerts: critical hypoxia, fever.", "no such alarm: fever" },
+        { "2 critical alarms are active.", "there are 1 of these alarms" },
+        { "3 warnings are active.", "there are 1 of these alarms" },
+        { "4 active alarms.", "there are 3 of these alarms" },
+        { "No critical alarms.", "there are alarms" },
+        { "All vitals were stable.", NULL },
         { "<script>alert(1)</script>", "unknown word 'script'" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -226,6 +264,72 @@ static void long_and_odd_texts(void **state)
     assert_int_equal(own_count(), 0);
 }
 
+/* ---- what the writer writes of random windows ---- */
+
+static uint32_t random_next(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*seed >> 33);
+}
+
+static size_t random_readings(uint64_t *seed, struct reading *out, size_t max)
+{
+    size_t count = 1 + random_next(seed) % max;
+    int drift = (int)(random_next(seed) % 5) - 2, step = random_next(seed) % 3 ? 1 : 0, noise = random_next(seed) % 3 ? 3 : 40;
+    unsigned absent = random_next(seed) % 3 ? 0 : random_next(seed);
+    for (size_t i = 0; i < count; i++) {
+        int at = (int)i * drift + (int)(random_next(seed) % (unsigned)noise);
+        int values[] = { 85 + at, random_next(seed) % 30 ? 96 - at / 4 : 20, 120 - at, 80 - at / 2, 370 + at / 2, 16 + at / 3 };
+        for (int v = 0; v < 6; v++)
+            if ((absent >> v & 1) || random_next(seed) % 12 == 0)
+                values[v] = 0;
+        out[i] = reading_of((int)i * step, values[0], values[1], values[2], values[3], values[4], values[5]);
+        out[i].time_us += (int64_t)i;
+    }
+    return count;
+}
+
+static size_t random_alerts(uint64_t *seed, struct alert *out)
+{
+    size_t count = random_next(seed) % 4 ? random_next(seed) % 9 : 0;
+    unsigned open = 0; /* one of a type is open at a time */
+    for (size_t i = 0; i < count; i++) {
+        int type = (int)(random_next(seed) % ALERT_TYPE_COUNT), onset = 2 * (int)i - 15 + (int)(random_next(seed) % 2);
+        int end = random_next(seed) % 2 || (open >> type & 1) ? onset + (int)(random_next(seed) % 5) : 0;
+        open |= end ? 0 : 1u << type;
+        out[i] = alert_of((enum alert_type)type, random_next(seed) % 2 ? SEVERITY_CRITICAL : SEVERITY_WARNING, onset, end,
+                          type == ALERT_SENSOR ? VITAL_ABSENT : 100000 + (int)i * 1000, onset);
+        if (end && !(open >> type & 1) && random_next(seed) % 3 == 0) {
+            out[i].state = ALERT_LATCHED;
+            open |= 1u << type;
+        }
+        out[i].ack_us = random_next(seed) % 2 ? MINUTE(onset) : 0;
+        out[i].lost = type == ALERT_SENSOR ? (uint8_t)(random_next(seed) % 64) : 0;
+    }
+    return count;
+}
+
+static void what_the_writer_writes_is_proven(void **state)
+{
+    uint64_t seed = 11;
+    (void)state;
+    for (int round = 0; round < 1500; round++) {
+        struct reading readings[12];
+        struct alert alerts[8];
+        size_t count = random_readings(&seed, readings, 12), alert_count = random_alerts(&seed, alerts);
+        struct window window = window_of(readings, count, alerts, alert_count);
+        struct facts *facts = arena_alloc(&arena, sizeof *facts);
+        struct summary_text *text = arena_alloc(&arena, sizeof *text);
+        facts_make(&window, &alarm_limits_default, facts);
+        writer_write(facts, seed, &arena, text);
+        check(facts, summary_join(text, &arena));
+        if (result.cut_count || result.added)
+            fail_msg("%s", result.cut_count ? arena_printf(&arena, "cut: %s: %s", result.cuts[0].text, result.cuts[0].reason)
+                                            : arena_printf(&arena, "omitted: %s in %s", result.kept.sentences[0].text, summary_join(text, &arena)));
+        arena_reset(&arena);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -244,7 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(true_sentences_stay), cmocka_unit_test(untrue_sentences_go), cmocka_unit_test(critical_alert_is_added),
-        cmocka_unit_test(evidence_and_wording), cmocka_unit_test(long_and_odd_texts),
+        cmocka_unit_test(evidence_and_wording), cmocka_unit_test(long_and_odd_texts), cmocka_unit_test(what_the_writer_writes_is_proven),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
