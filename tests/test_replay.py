@@ -1,5 +1,5 @@
 """Recordings of real patients through the real server: the same alerts at any speed, after a kill -9, and without a server."""
-import datetime, http.server, json, signal, subprocess, threading, time
+import datetime, http.server, json, random, signal, subprocess, threading, time
 
 import httpx
 import pytest
@@ -117,6 +117,28 @@ def test_whole_sets(name, tmp_path):
 @pytest.mark.slow
 def test_the_largest_set(tmp_path):
     whole_set("challenge2012", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_at_random_moments_as_fast_as_possible(seed, tmp_path):
+    """2,000 patients, killed again and again until the replay is through."""
+    chance, ward = random.Random(seed), Ward(tmp_path).start()
+    process = subprocess.Popen([BINARY, *map(str, replay_arguments(ward, "challenge2012", "max"))], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    kills = 0
+    while process.poll() is None and kills < 6:
+        time.sleep(chance.uniform(0.1, 1.0))
+        if process.poll() is None:
+            ward.kill()
+            ward.start()
+            kills += 1
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert kills and json.loads(out)["accepted"] == json.loads(out)["readings"]
+    offline, _ = offline_alerts("challenge2012", tmp_path / "offline.jsonl")
+    assert export_alerts(ward, tmp_path / "alerts.jsonl") == offline
+    assert ward.stop() == 0
 
 
 def whole_set(name, tmp_path):
