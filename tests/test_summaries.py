@@ -163,6 +163,20 @@ def test_a_folder_that_is_no_model_leaves_the_writer(tmp_path):
     assert ward.stop() == 0
 
 
+def test_a_sensor_that_fell_silent_after_the_last_reading_is_told(without_model):
+    client = without_model.client()
+    for i in range(8):
+        client.post("/api/ingest/vitals", json=reading("S1", heartRate=80 + i % 2, spO2=97)).raise_for_status()
+        time.sleep(0.5)
+    deadline = time.monotonic() + 15
+    while not client.get("/api/alerts/S1").json() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    summary = trigger(client, "S1")
+    assert summary["alerts_count"] == 1 and [a["type"] for a in summary["alerts"]] == ["Sensor Disconnection"]
+    assert "received since" in summary["ml_summary"] or "lost since" in summary["ml_summary"]
+    assert "without alarms" not in summary["ml_summary"] and "no alarms" not in summary["ml_summary"]
+
+
 # ---- feedback ----
 
 def test_a_rating_and_a_proven_edit_are_kept(without_model):

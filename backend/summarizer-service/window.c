@@ -18,18 +18,24 @@ static bool newest_time(struct summarizer *s, struct arena *arena, uint32_t pati
     return true;
 }
 
-static bool load_alerts(struct summarizer *s, struct arena *arena, struct window *window, struct err *err)
+/* Those that are open, however old, before the newest of those that ended within the window: a flood of short
+ * alarms must not push out the one that matters. */
+static bool load_alerts(struct summarizer *s, struct arena *arena, struct window *window, int64_t now_us, struct err *err)
 {
-    struct alert_query query = { .patient = window->patient, .limit = WINDOW_ALERTS_MAX };
-    struct alert *alerts;
-    size_t count, kept = 0;
-    if (!store_alerts(s->store, arena, &query, &alerts, &count, err))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (window_has_alert(window, &alerts[i]))
-            alerts[kept++] = alerts[i];
-    window->alerts = alerts;
-    window->alert_count = kept;
+    struct alert *kept = arena_alloc(arena, WINDOW_ALERTS_MAX * sizeof *kept);
+    struct window until_now = *window;
+    until_now.to_us = now_us; /* a sensor is silent after the last reading */
+    window->alerts = kept;
+    for (int open = 1; open >= 0; open--) {
+        struct alert_query query = { .patient = window->patient, .open_only = open, .limit = 4 * WINDOW_ALERTS_MAX };
+        struct alert *alerts;
+        size_t count;
+        if (!store_alerts(s->store, arena, &query, &alerts, &count, err))
+            return false;
+        for (size_t i = 0; i < count && window->alert_count < WINDOW_ALERTS_MAX; i++)
+            if ((alerts[i].state != ALERT_CLOSED) == open && window_has_alert(&until_now, &alerts[i]))
+                kept[window->alert_count++] = alerts[i];
+    }
     return true;
 }
 
@@ -63,7 +69,7 @@ bool window_load(struct summarizer *s, struct arena *arena, uint32_t patient, st
     /* Ends with its last reading: one that comes while this is written must not be in it when an edit is checked. */
     if (count)
         out->to_us = readings[count - 1].time_us + 1;
-    return load_alerts(s, arena, out, err);
+    return load_alerts(s, arena, out, now_us + US_PER_S, err);
 }
 
 bool window_limits(struct summarizer *s, struct arena *arena, uint32_t patient, struct alarm_limits *out, struct err *err)
