@@ -101,7 +101,8 @@ static void bytes_write(struct bytes *bytes, int64_t offset, const void *data, s
 {
     if ((size_t)offset + size > bytes->size)
         bytes_resize(bytes, (size_t)offset + size);
-    memcpy(bytes->data + offset, data, size);
+    if (size)
+        memcpy(bytes->data + offset, data, size);
 }
 
 static void apply(struct bytes *to, const struct change *change)
