@@ -237,3 +237,13 @@ def test_a_set_that_lacks_something_says_what(tmp_path):
     from conftest import BINARY
     result = subprocess.run([BINARY, "serve", "--target=alert-engine", "--data-dir", tmp_path / "d"], capture_output=True, text=True, timeout=20)
     assert result.returncode == 78 and "vitals-generator" in result.stderr
+
+
+def test_two_servers_never_share_a_port(ward, tmp_path):
+    import subprocess
+    from conftest import BINARY
+    second = subprocess.run([BINARY, "serve", "--data-dir", tmp_path / "second", "--source", "none", "--port-offset", str(ward.offset)],
+                            capture_output=True, text=True, timeout=20)
+    assert second.returncode == 78 and "--port-offset N moves all ports" in second.stderr
+    ward.kill()
+    ward.start()  # at once, on the same ports

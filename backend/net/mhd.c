@@ -579,7 +579,7 @@ bool http_server_listen(struct http_server *server, int port, const struct http_
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTION_COUNT_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * HTTP_HEADER_SIZE_MAX),
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, /* and no ADDRESS_REUSE: it is SO_REUSEPORT, two servers would share a port */
         threads ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, MHD_OPTION_END);
     if (!p->daemon)
         return err_set(err, ERR_CONFIG, "cannot listen on %s port %d (%s); is another Wardscribe running? "
