@@ -3,7 +3,7 @@
 The reference folders are those under $WARDSCRIBE_T5_REFERENCE (default: t5/reference of the data folder); each
 holds a model and generate.json, cases that transformers wrote.
 """
-import hashlib, json, os, pathlib, random, struct, subprocess, time
+import hashlib, json, os, pathlib, random, shutil, struct, subprocess
 
 import pytest
 
@@ -291,3 +291,28 @@ def test_quantize_refuses(tiny, tmp_path):
     reply = model("quantize", folder, "--out", tmp_path / "y", "--precision", "fp16")
     assert reply.returncode == 65 and "lm_head.weight: item 0 is 1e+06" in reply.stderr and not (tmp_path / "y").exists()
     assert model("quantize", folder, "--out", tmp_path / "y", "--precision", "bf16").returncode == 0
+
+
+# ---- the library, for other programs ----
+
+@pytest.mark.skipif(not SPIECE.exists(), reason=f"no vocabulary at {SPIECE}")
+def test_the_documented_example(tmp_path):
+    """docs/t5.md word for word: install, compile with pkg-config, ask."""
+    if not shutil.which("meson") or not shutil.which("cc") or not (BINARY.parent / "build.ninja").exists():
+        pytest.skip("needs meson, a compiler and the build folder")
+    root = pathlib.Path(__file__).resolve().parent.parent
+    source = root / "docs" / "t5-example.c"
+    assert len(source.read_text().splitlines()) < 60
+    subprocess.run(["meson", "install", "-C", BINARY.parent, "--no-rebuild", "--quiet"], check=True, env={**os.environ, "DESTDIR": str(tmp_path)}, capture_output=True)
+    config = next(tmp_path.rglob("wardscribe-t5.pc"))
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "wardscribe-t5"], check=True, capture_output=True, text=True,
+                           env={**os.environ, "PKG_CONFIG_PATH": str(config.parent), "PKG_CONFIG_SYSROOT_DIR": str(tmp_path)}).stdout.split()
+    subprocess.run(["cc", "-std=gnu17", "-Wall", "-Werror", source, *flags, "-o", tmp_path / "t5-example"], check=True)
+    folder = make_tiny(tmp_path / "model", vocab=32128)
+    (folder / "spiece.model").symlink_to(SPIECE)
+    library = next(tmp_path.rglob("libwardscribe-t5.so")).parent
+    reply = subprocess.run([tmp_path / "t5-example", folder], input="Good morning.\nAgain.\n", capture_output=True, text=True, timeout=60,
+                           env={**os.environ, "LD_LIBRARY_PATH": str(library)})
+    assert reply.returncode == 0 and len(reply.stdout.splitlines()) == 2 and reply.stderr.count("tokens, score") == 2, reply.stderr
+    missing = subprocess.run([tmp_path / "t5-example", tmp_path / "absent"], capture_output=True, text=True, env={**os.environ, "LD_LIBRARY_PATH": str(library)})
+    assert missing.returncode == 1 and "absent" in missing.stderr
