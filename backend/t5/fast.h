@@ -6,7 +6,7 @@
  *     width   d_model padded      inner  heads * head_width, padded      ff_width  d_ff padded
  * Precision is a property of each matrix: a model is fp32, bf16, or int8 with single matrices kept in
  * bf16 (docs/decisions says which and why).  Norms, softmax, sums and the residual are always fp32; keys
- * and values are fp32 in an fp32 model, else bf16.
+ * and values are kept in the model's precision, in int8 each vector with its own scale.
  *
  * A row's result never depends on the other rows, nor on how rows and outputs are split among threads.
  *
@@ -43,6 +43,7 @@ struct fast_model {
     const struct t5_config *config;
     const struct t5_kernels *kernels;
     enum t5_precision precision;
+    enum t5_items items;         /* of keys and values */
     int width, head_width, inner, ff_width;
     struct fast_layer *encoder, *decoder;
     const float *encoder_norm, *decoder_norm;   /* tied: the decoder's times d_model^-0.5 */
@@ -65,12 +66,14 @@ enum t5_precision fast_precision(enum t5_precision asked, const struct t5_kernel
 /* Keys and values: of the encoder's states (cross) and of the tokens written so far (self).
  *     cross  [layer][head] { keys: blocks as in t5_attention; values [input][head_width] }
  *     self   [layer][head][position][slot] { key, value }; a slot is the row that wrote it
+ *     scales, int8: cross [layer][head][2][input padded], self [layer][head][position][slot][2]
  * Which slot a row continues at a position is in `slot`; beams are reordered there and nowhere else. */
 struct fast_sequence {
     int input_count, position;              /* position: tokens in the cache */
     int slot_count, length_max;
     size_t values_at, cross_step, self_step;    /* items: of a head's values; from one head to the next */
     void *cross, *self;
+    float *cross_scales, *self_scales;          /* NULL unless int8 */
     uint8_t *slot[2];                       /* [slot_count][length_max]: now, and the step's new one */
     void *memory;
     size_t memory_size;
@@ -83,6 +86,14 @@ size_t fast_sequence_size(struct fast_sequence *sequence, const struct fast_mode
 bool fast_sequence_reserve(struct fast_sequence *sequence, const struct fast_model *model, int input_count,
                            int slot_count, int length_max);
 void fast_sequence_free(struct fast_sequence *sequence);
+
+/* Where one head of one layer is. */
+struct fast_place {
+    unsigned char *keys, *values;           /* self: keys are `kept` */
+    float *key_scales, *value_scales;       /* self: key_scales are both */
+};
+struct fast_place fast_cross(const struct fast_sequence *sequence, const struct fast_model *model, int layer, int head);
+struct fast_place fast_self(const struct fast_sequence *sequence, const struct fast_model *model, int layer, int head);
 
 /* ---- encoder ---- */
 

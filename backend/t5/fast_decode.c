@@ -153,12 +153,19 @@ static void multiply(const struct step *s, const struct t5_packed *weights, floa
     crew_wait(&s->crew);
 }
 
-static void keep_item(const struct fast_model *m, const float *x, void *out)
+/* The newest keys and values of one head's rows. */
+static void keep_new(const struct fast_model *m, const struct fast_group *group, struct fast_place at, const float *rows,
+                     size_t stride)
 {
-    if (m->precision == T5_FP32)
-        memcpy(out, x, (size_t)m->head_width * sizeof *x);
-    else
-        m->kernels->pack_bf16(x, m->head_width, out);
+    const struct fast_sequence *q = group->sequence;
+    size_t vector = (size_t)m->head_width * t5_item_size(m->items);
+    size_t place = (size_t)q->position * (size_t)q->slot_count;
+    for (int i = 0; i < group->row_count; i++, place++, rows += stride) {
+        float ignored, *scales = at.key_scales ? at.key_scales + 2 * place : NULL;
+        m->kernels->keep(rows + m->inner, m->head_width, m->items, at.keys + 2 * place * vector, scales ? scales : &ignored);
+        m->kernels->keep(rows + 2 * m->inner, m->head_width, m->items, at.keys + (2 * place + 1) * vector,
+                         scales ? scales + 1 : &ignored);
+    }
 }
 
 /* One head of one request: its rows' new keys and values are kept, then each row looks back. */
@@ -167,21 +174,17 @@ static void look_back(const struct step *s, int layer, const struct fast_group *
     const struct fast_model *m = s->model;
     struct fast_decoder *d = s->decoder;
     struct fast_sequence *q = group->sequence;
-    size_t item = m->precision == T5_FP32 ? 4 : 2, width = (size_t)m->head_width;
-    size_t place = (size_t)layer * (size_t)m->config->head_count + (size_t)head;
-    unsigned char *items = (unsigned char *)q->self + place * q->self_step * item;
-    unsigned char *now = items + (size_t)q->position * (size_t)q->slot_count * 2 * width * item;
-    const float *rows = d->qkv + (size_t)group->row * d->qkv_stride + (size_t)head * width;
-    for (int i = 0; i < group->row_count; i++, now += 2 * width * item) {
-        keep_item(m, rows + (size_t)i * d->qkv_stride + m->inner, now);
-        keep_item(m, rows + (size_t)i * d->qkv_stride + 2 * m->inner, now + width * item);
-    }
+    struct fast_place at = fast_self(q, m, layer, head);
+    size_t column = (size_t)head * (size_t)m->head_width;
+    const float *rows = d->qkv + (size_t)group->row * d->qkv_stride + column;
+    keep_new(m, group, at, rows, d->qkv_stride);
     m->kernels->history(&(struct t5_history){
-        .items = items, .next_head = head + 1 < m->config->head_count ? q->self_step : 0, .slot_count = q->slot_count, .length = q->position + 1, .head_size = m->head_width,
-        .half = m->precision != T5_FP32, .slot = q->slot[0], .slot_stride = (size_t)q->length_max,
+        .kept = at.keys, .scales = at.key_scales, .next_head = head + 1 < m->config->head_count ? q->self_step : 0,
+        .slot_count = q->slot_count, .length = q->position + 1, .head_size = m->head_width, .items = m->items,
+        .slot = q->slot[0], .slot_stride = (size_t)q->length_max,
         .query = rows, .query_stride = d->qkv_stride, .query_count = group->row_count,
         .bias = m->decoder_bias + (size_t)head * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - q->position,
-        .out = d->context + (size_t)group->row * (size_t)m->inner + (size_t)head * width, .out_stride = (size_t)m->inner,
+        .out = d->context + (size_t)group->row * (size_t)m->inner + column, .out_stride = (size_t)m->inner,
         .scratch = s->scratch->scores });
 }
 
@@ -189,13 +192,12 @@ static void look_across(const struct step *s, int layer, const struct fast_group
 {
     const struct fast_model *m = s->model;
     struct fast_decoder *d = s->decoder;
-    struct fast_sequence *q = group->sequence;
-    size_t item = m->precision == T5_FP32 ? 4 : 2, column = (size_t)head * (size_t)m->head_width;
-    size_t place = (size_t)layer * (size_t)m->config->head_count + (size_t)head;
-    const unsigned char *keys = (const unsigned char *)q->cross + place * q->cross_step * item;
+    struct fast_place at = fast_cross(group->sequence, m, layer, head);
+    size_t column = (size_t)head * (size_t)m->head_width;
     m->kernels->attention(&(struct t5_attention){
-        .keys = keys, .values = keys + q->values_at * item, .value_stride = (size_t)m->head_width,
-        .key_count = q->input_count, .head_size = m->head_width, .half = m->precision != T5_FP32,
+        .keys = at.keys, .values = at.values, .key_scales = at.key_scales, .value_scales = at.value_scales,
+        .value_stride = (size_t)m->head_width, .key_count = group->sequence->input_count, .head_size = m->head_width,
+        .items = m->items,
         .query = d->qkv + (size_t)group->row * d->qkv_stride + column, .query_stride = d->qkv_stride,
         .query_count = group->row_count,
         .out = d->context + (size_t)group->row * (size_t)m->inner + column, .out_stride = (size_t)m->inner,

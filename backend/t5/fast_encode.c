@@ -142,8 +142,8 @@ static void keys_and_values(const struct pass *p, const struct fast_layer *layer
         const struct span *span = &e->spans[piece.text];
         for (int h = 0; h < m->config->head_count; h++)
             m->kernels->keep_keys(e->qkv[parity] + (size_t)row * e->qkv_stride + m->inner + h * m->head_width, e->qkv_stride,
-                                  piece.from, piece.to - piece.from, m->head_width,
-                                  e->keys[parity] + span->keys + (size_t)h * span->key_step, false);
+                                  piece.from, piece.to - piece.from, m->head_width, T5_ITEMS_FP32,
+                                  e->keys[parity] + span->keys + (size_t)h * span->key_step, NULL);
         row += piece.to - piece.from;
     }
 }
@@ -192,30 +192,19 @@ static void attention_and_ff(const struct pass *p, const struct fast_layer *laye
 
 /* ---- what the decoder needs of the states ---- */
 
-static void keep_value(const struct fast_model *m, const float *value, void *out)
-{
-    if (m->precision == T5_FP32)
-        memcpy(out, value, (size_t)m->head_width * sizeof *value);
-    else
-        m->kernels->pack_bf16(value, m->head_width, out);
-}
-
 static void keep_memory(const struct pass *p, int layer, struct piece piece, int chunk)
 {
     const struct fast_model *m = p->model;
     struct fast_sequence *s = p->texts[piece.text].sequence;
-    if (!s)
-        return;
-    bool half = m->precision != T5_FP32;
-    size_t item = half ? 2 : 4, heads = (size_t)m->config->head_count, width = (size_t)m->head_width;
-    size_t stride = p->encoder->hidden_stride;
+    size_t stride = p->encoder->hidden_stride, vector = (size_t)m->head_width * t5_item_size(m->items);
     const float *keys = p->scratch->hidden + (size_t)(piece.row - chunk) * stride, *values = keys + m->inner;
-    for (size_t h = 0; h < heads; h++) {
-        unsigned char *out = (unsigned char *)s->cross + ((size_t)layer * heads + h) * s->cross_step * item;
-        m->kernels->keep_keys(keys + h * width, stride, piece.from, piece.to - piece.from, m->head_width, out, half);
-        out += (s->values_at + (size_t)piece.from * width) * item;
-        for (int t = 0; t < piece.to - piece.from; t++)
-            keep_value(m, values + (size_t)t * stride + h * width, out + (size_t)t * width * item);
+    for (int h = 0; s && h < m->config->head_count; h++) {
+        struct fast_place at = fast_cross(s, m, layer, h);
+        m->kernels->keep_keys(keys + h * m->head_width, stride, piece.from, piece.to - piece.from, m->head_width, m->items,
+                              at.keys, at.key_scales);
+        for (int t = piece.from; t < piece.to; t++)
+            m->kernels->keep(values + (size_t)(t - piece.from) * stride + h * m->head_width, m->head_width, m->items,
+                             at.values + (size_t)t * vector, at.value_scales ? at.value_scales + t : NULL);
     }
 }
 

@@ -224,6 +224,7 @@ static struct fast_model *model_new(const struct checkpoint *checkpoint, enum t5
         .checkpoint = checkpoint, .config = config, .kernels = kernels, .precision = fast_precision(precision, kernels),
         .width = t5_padded(config->d_model), .head_width = (config->d_kv + 15) & ~15, .ff_width = t5_padded(config->d_ff),
     };
+    m->items = m->precision == T5_INT8 ? T5_ITEMS_INT8 : m->precision == T5_BF16 ? T5_ITEMS_BF16 : T5_ITEMS_FP32;
     m->inner = t5_padded(config->head_count * m->head_width);
     m->encoder = mem_new((size_t)config->layer_count, sizeof *m->encoder);
     m->decoder = mem_new((size_t)config->decoder_layer_count, sizeof *m->decoder);
@@ -238,6 +239,8 @@ static struct fast_model *model_new(const struct checkpoint *checkpoint, enum t5
 bool fast_model_new(const struct checkpoint *checkpoint, enum t5_precision precision, const struct t5_kernels *kernels,
                     struct team *team, struct fast_model **out, struct err *err)
 {
+    if (checkpoint->config.d_kv > T5_HEAD_SIZE_MAX)
+        return err_set(err, ERR_TOO_LARGE, "d_kv: %d is above %d", checkpoint->config.d_kv, T5_HEAD_SIZE_MAX);
     struct fast_model *m = model_new(checkpoint, precision, kernels);
     struct plan plan = { .model = m, .team = team };
     plan.sources = mem_new((size_t)(4 * m->config->layer_count + 7 * m->config->decoder_layer_count + 1), sizeof *plan.sources);

@@ -6,7 +6,7 @@
 /* Laid out twice: first to measure, then in the block. */
 static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsigned char *base)
 {
-    size_t item = m->precision == T5_FP32 ? 4 : 2, table = (size_t)s->slot_count * (size_t)s->length_max;
+    size_t item = t5_item_size(m->items), scale = m->items == T5_ITEMS_INT8 ? sizeof(float) : 0, table = (size_t)s->slot_count * (size_t)s->length_max;
     size_t heads = (size_t)m->config->decoder_layer_count * (size_t)m->config->head_count, width = (size_t)m->head_width;
     s->values_at = (size_t)t5_padded(s->input_count) * width;
     s->cross_step = s->values_at + (size_t)t5_padded(s->input_count * m->head_width);
@@ -14,6 +14,8 @@ static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsig
     const struct { void **at; size_t size; } parts[] = {
         { &s->cross, heads * s->cross_step * item },
         { &s->self, heads * s->self_step * item },
+        { (void **)&s->cross_scales, heads * 2 * (size_t)t5_padded(s->input_count) * scale },
+        { (void **)&s->self_scales, heads * 2 * table * scale },
         { (void **)&s->slot[0], table },
         { (void **)&s->slot[1], table },
     };
@@ -55,4 +57,21 @@ void fast_sequence_free(struct fast_sequence *sequence)
 {
     mem_pages_free(sequence->memory, sequence->memory_size);
     *sequence = (struct fast_sequence){ 0 };
+}
+
+struct fast_place fast_cross(const struct fast_sequence *s, const struct fast_model *model, int layer, int head)
+{
+    size_t item = t5_item_size(model->items), place = (size_t)layer * (size_t)model->config->head_count + (size_t)head;
+    size_t padded = (size_t)t5_padded(s->input_count);
+    unsigned char *keys = (unsigned char *)s->cross + place * s->cross_step * item;
+    float *scales = model->items == T5_ITEMS_INT8 ? s->cross_scales + place * 2 * padded : NULL;
+    return (struct fast_place){ keys, keys + s->values_at * item, scales, scales ? scales + padded : NULL };
+}
+
+struct fast_place fast_self(const struct fast_sequence *s, const struct fast_model *model, int layer, int head)
+{
+    size_t item = t5_item_size(model->items), place = (size_t)layer * (size_t)model->config->head_count + (size_t)head;
+    unsigned char *kept = (unsigned char *)s->self + place * s->self_step * item;
+    float *scales = model->items == T5_ITEMS_INT8 ? s->self_scales + place * 2 * (size_t)s->slot_count * (size_t)s->length_max : NULL;
+    return (struct fast_place){ kept, NULL, scales, NULL };
 }

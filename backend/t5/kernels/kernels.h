@@ -25,7 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { T5_BLOCK = 64, T5_STEP_SIZE = 256, T5_ALIGN = 64 };
+/* A head of T5's largest models has 128 values. */
+enum { T5_BLOCK = 64, T5_STEP_SIZE = 256, T5_ALIGN = 64, T5_HEAD_SIZE_MAX = 512 };
 
 static inline int t5_padded(int n)      /* to whole blocks */
 {
@@ -66,17 +67,25 @@ struct t5_product {
     bool add;                    /* onto what is there: the residual */
 };
 
+/* How keys and values are kept.  int8: each vector with a scale of its own, value = item * scale. */
+enum t5_items { T5_ITEMS_FP32, T5_ITEMS_BF16, T5_ITEMS_INT8 };
+
+static inline size_t t5_item_size(enum t5_items items)
+{
+    return items == T5_ITEMS_FP32 ? 4 : items == T5_ITEMS_BF16 ? 2 : 1;
+}
+
 /* Attention of one head over keys and values that several queries share.
  *     weights = softmax(q k + bias),   out = weights v
  * T5 does not scale the scores.  Keys are in blocks of 64, each [head_size][64]: key k's value d is at
  * ((k / 64) * head_size + d) * 64 + k % 64; what lies behind key_count in the last block may be anything
- * finite.  Values are [key_count][head_size], rows value_stride apart.  Both fp32, or bf16 where `half`.
- * head_size is a multiple of 16. */
+ * finite.  Values are [key_count][head_size], rows value_stride apart.  head_size is a multiple of 16. */
 struct t5_attention {
     const void *keys, *values;
+    const float *key_scales, *value_scales;     /* int8: [padded key_count], the pad finite */
     size_t value_stride;
     int key_count, head_size;
-    bool half;
+    enum t5_items items;
     const float *query;          /* query_count rows */
     size_t query_stride;
     int query_count;
@@ -88,13 +97,14 @@ struct t5_attention {
 enum { T5_ATTENTION_ROWS = 6 };
 
 /* Self-attention of new tokens over what their rows wrote so far: position p of query i has its key at
- * items + (p * slot_count + slot[i * slot_stride + p]) * 2 * head_size, and its value right behind it.
+ * kept + (p * slot_count + slot[i * slot_stride + p]) * 2 * head_size, and its value right behind it.
  * bias[p] belongs to position p. */
 struct t5_history {
-    const void *items;
+    const void *kept;
+    const float *scales;         /* int8: of key and value, two for each position and slot */
     size_t next_head;            /* items from here to where the next call's are: asked for ahead; 0: nowhere */
     int slot_count, length, head_size;
-    bool half;
+    enum t5_items items;
     const uint8_t *slot;
     size_t slot_stride;
     const float *query, *bias;
@@ -118,8 +128,11 @@ struct t5_kernels {
     /* f(x) * gate, or f(x) where gate is NULL; in place is fine */
     void (*gelu_gate)(const float *x, const float *gate, int n, float *out);  /* gelu_new */
     void (*relu_gate)(const float *x, const float *gate, int n, float *out);
+    /* n floats as a vector of items. */
+    void (*keep)(const float *x, int n, enum t5_items items, void *out, float *out_scale);
     /* Keys [rows][head_size] become keys first, first + 1, … of t5_attention's blocks. */
-    void (*keep_keys)(const float *x, size_t stride, int first, int rows, int head_size, void *keys, bool half);
+    void (*keep_keys)(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *keys,
+                      float *scales);
     void (*attention)(const struct t5_attention *attention);
     void (*history)(const struct t5_history *history);
     /* Of n logits: the largest, and the sum of exp(x - largest). */

@@ -212,45 +212,54 @@ static void test_packed_rows(void **state)
 static void test_keep_keys(void **state)
 {
     (void)state;
-    for (int round = 0; round < 100; round++) {
+    for (int round = 0; round < 120; round++) {
         int rows = random_int(1, 150), first = random_int(0, 100), head = 16 * random_int(1, 4);
-        bool half = round % 2;
+        enum t5_items items = (enum t5_items)(round % 3);
         size_t count = 256 * 64;
         float *x = random_floats((size_t)rows * 80), *a = mem_new(count, sizeof *a), *b = mem_new(count, sizeof *b);
+        float scales[2][256] = { 0 };
         for (int t = 1; t < table_count; t++) {
-            tables[0]->keep_keys(x, 80, first, rows, head, a, half), tables[t]->keep_keys(x, 80, first, rows, head, b, half);
+            tables[0]->keep_keys(x, 80, first, rows, head, items, a, scales[0]);
+            tables[t]->keep_keys(x, 80, first, rows, head, items, b, scales[1]);
             assert_memory_equal(a, b, count * sizeof *a);
+            assert_memory_equal(scales[0], scales[1], sizeof scales[0]);
         }
         int key = first + rows - 1;
-        if (!half)
-            assert_true(a[(key / 64 * head + head - 1) * 64 + key % 64] == x[(size_t)(rows - 1) * 80 + (size_t)head - 1]);
+        size_t place = (size_t)((key / 64 * head + head - 1) * 64 + key % 64);
+        float expected = x[(size_t)(rows - 1) * 80 + (size_t)head - 1];
+        if (items == T5_ITEMS_FP32)
+            assert_true(a[place] == expected);
+        if (items == T5_ITEMS_INT8)
+            assert_true(fabsf((float)((int8_t *)a)[place] * scales[0][key] - expected) < 0.005f);
         mem_free(x), mem_free(a), mem_free(b);
     }
 }
 
-static void *as_items(const float *x, size_t n, bool half)
+static void *as_items(const float *x, size_t n, enum t5_items items)
 {
-    if (!half) {
-        float *copy = mem_new(n, sizeof *copy);
-        return memcpy(copy, x, n * sizeof *x);
-    }
-    uint16_t *items = mem_new(n, sizeof *items);
+    unsigned char *kept = mem_new(n, sizeof(float));
     for (size_t i = 0; i < n; i++)
-        items[i] = f32_to_bf16(x[i]);
-    return items;
+        switch (items) {
+        case T5_ITEMS_INT8: ((int8_t *)kept)[i] = (int8_t)lrintf(x[i] * 127); break;
+        case T5_ITEMS_BF16: ((uint16_t *)(void *)kept)[i] = f32_to_bf16(x[i]); break;
+        default:            ((float *)(void *)kept)[i] = x[i]; break;
+        }
+    return kept;
 }
 
-static void check_attention(bool half)
+static void check_attention(enum t5_items items)
 {
     int keys = random_int(1, 150), head = 16 * random_int(1, 5), queries = random_int(1, 15);
     size_t padded = (size_t)t5_padded(keys), width = (size_t)head, value_stride = width + 16;
     float *k = random_floats(width * padded), *v = random_floats((size_t)keys * value_stride);
     float *q = random_floats((size_t)queries * 80), *bias = random_floats((size_t)queries + padded);
-    float *scratch = mem_new(T5_ATTENTION_ROWS * padded, sizeof *scratch);
+    float *scratch = mem_new(T5_ATTENTION_ROWS * padded, sizeof *scratch), *scales = random_floats(2 * padded);
+    for (size_t i = 0; i < 2 * padded; i++)
+        scales[i] /= 127;
     float *out[2] = { mem_new((size_t)queries * width, sizeof(float)), mem_new((size_t)queries * width, sizeof(float)) };
-    struct t5_attention a = { .keys = as_items(k, width * padded, half), .values = as_items(v, (size_t)keys * value_stride, half),
-        .value_stride = value_stride, .key_count = keys, .head_size = head, .half = half, .query = q, .query_stride = 80,
-        .query_count = queries, .bias = bias + queries, .out_stride = width, .scratch = scratch };
+    struct t5_attention a = { .keys = as_items(k, width * padded, items), .values = as_items(v, (size_t)keys * value_stride, items),
+        .value_stride = value_stride, .key_count = keys, .head_size = head, .items = items, .query = q, .query_stride = 80,
+        .key_scales = scales, .value_scales = scales + padded, .query_count = queries, .bias = bias + queries, .out_stride = width, .scratch = scratch };
     for (int t = 0; t < table_count; t++) {
         a.out = out[t > 0];
         tables[t]->attention(&a);
@@ -262,7 +271,7 @@ static void check_attention(bool half)
         tables[t]->attention(&one);
         assert_memory_equal(alone, a.out + (size_t)i * width, width * sizeof *alone);
     }
-    mem_free(k), mem_free(v), mem_free(q), mem_free(bias), mem_free(scratch), mem_free(out[0]), mem_free(out[1]);
+    mem_free(k), mem_free(v), mem_free(q), mem_free(bias), mem_free(scratch), mem_free(scales), mem_free(out[0]), mem_free(out[1]);
     mem_free((void *)(uintptr_t)a.keys), mem_free((void *)(uintptr_t)a.values);
 }
 
@@ -270,20 +279,22 @@ static void test_attention(void **state)
 {
     (void)state;
     for (int round = 0; round < 100; round++)
-        check_attention(round % 2);
+        check_attention((enum t5_items)(round % 3));
 }
 
-static void check_history(bool half)
+static void check_history(enum t5_items items)
 {
     int slots = random_int(1, 8), length = random_int(1, 100), head = 16 * random_int(1, 5), queries = random_int(1, slots);
     size_t count = (size_t)length * (size_t)slots * 2 * (size_t)head;
-    float *items = random_floats(count), *q = random_floats((size_t)queries * 80), *bias = random_floats((size_t)length);
+    float *kept = random_floats(count), *scales = random_floats(count), *q = random_floats((size_t)queries * 80), *bias = random_floats((size_t)length);
     uint8_t *slot = mem_new((size_t)queries * 100, 1);
+    for (size_t i = 0; i < count; i++)
+        scales[i] /= 127;
     for (int i = 0; i < queries * 100; i++)
         slot[i] = (uint8_t)random_int(0, slots - 1);
     float scratch[128], out[2][8 * 96];
-    struct t5_history h = { .items = as_items(items, count, half), .slot_count = slots, .length = length, .head_size = head,
-        .half = half, .slot = slot, .slot_stride = 100, .query = q, .query_stride = 80, .query_count = queries, .bias = bias,
+    struct t5_history h = { .kept = as_items(kept, count, items), .scales = scales, .slot_count = slots, .length = length, .head_size = head,
+        .items = items, .slot = slot, .slot_stride = 100, .query = q, .query_stride = 80, .query_count = queries, .bias = bias,
         .out_stride = 96, .scratch = scratch };
     for (int t = 0; t < table_count; t++) {
         h.out = out[t > 0];
@@ -291,14 +302,14 @@ static void check_history(bool half)
         for (int i = 0; i < queries; i++)
             assert_close(h.out + i * 96, out[0] + i * 96, (size_t)head, 4e-6f, "history", tables[t]->name);
     }
-    mem_free(items), mem_free(q), mem_free(bias), mem_free(slot), mem_free((void *)(uintptr_t)h.items);
+    mem_free(kept), mem_free(scales), mem_free(q), mem_free(bias), mem_free(slot), mem_free((void *)(uintptr_t)h.kept);
 }
 
 static void test_history(void **state)
 {
     (void)state;
     for (int round = 0; round < 100; round++)
-        check_history(round % 2);
+        check_history((enum t5_items)(round % 3));
 }
 
 static void test_choice(void **state)

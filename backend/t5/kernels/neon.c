@@ -28,12 +28,21 @@ static inline __attribute__((always_inline)) vf4 dot_bf16(vf4 sum, vi4 a, vi4 w)
     return sum + (vf4)(a & (int32_t)0xffff0000) * (vf4)(w & (int32_t)0xffff0000);
 }
 
+static inline __attribute__((always_inline)) vf4 widen_int8(const void *p)
+{
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    int16x8_t halves = vmovl_s8(vcreate_s8((uint32_t)four));
+    return (vf4)vcvtq_f32_s32(vmovl_s16(vget_low_s16(halves)));
+}
+
 #define SIMD_DOT_INT8(sum, a, w) ((vi)dot_int8((int32x4_t)(sum), (int32x4_t)(a), (int32x4_t)(w)))
 #define SIMD_START_INT8(c) ((c) & 0)
 #define SIMD_DOT_BF16(sum, a, w) dot_bf16(sum, a, w)
 #define SIMD_SUM(v) vaddvq_f32((float32x4_t)(v))
 #define SIMD_SUMS(v) sum_each(v)
 #define SIMD_WIDEN(p) ((vf)vshll_n_u16(vld1_u16((const uint16_t *)(const void *)(p)), 16))
+#define SIMD_WIDEN_INT8(p) widen_int8(p)
 #define SIMD_ANY(mask) (vmaxvq_u32((uint32x4_t)(mask)) != 0)
 
 #include "t5/kernels/simd.h"

@@ -117,21 +117,45 @@ static size_t key_place(int key, int d, int head_size)
     return ((size_t)(key / T5_BLOCK) * (size_t)head_size + (size_t)d) * T5_BLOCK + (size_t)(key % T5_BLOCK);
 }
 
-static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, void *keys, bool half)
+static void keep(const float *x, int n, enum t5_items items, void *out, float *out_scale)
 {
-    for (int r = 0; r < rows; r++)
-        for (int d = 0; d < head_size; d++) {
-            float value = x[(size_t)r * stride + (size_t)d];
-            if (half)
-                ((uint16_t *)keys)[key_place(first + r, d, head_size)] = f32_to_bf16(value);
-            else
-                ((float *)keys)[key_place(first + r, d, head_size)] = value;
+    float max = 0;
+    for (int i = 0; i < n; i++)
+        max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
+    float inverse = max > 0 ? 127.0f / max : 0.0f;
+    for (int i = 0; i < n; i++)
+        switch (items) {
+        case T5_ITEMS_INT8: ((int8_t *)out)[i] = (int8_t)lrintf(x[i] * inverse); break;
+        case T5_ITEMS_BF16: ((uint16_t *)out)[i] = f32_to_bf16(x[i]); break;
+        default:            ((float *)out)[i] = x[i]; break;
         }
+    if (items == T5_ITEMS_INT8)
+        *out_scale = max / 127.0f;
 }
 
-static float item_at(const void *items, size_t i, bool half)
+static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *keys,
+                      float *scales)
 {
-    return half ? bf16_to_f32(((const uint16_t *)items)[i]) : ((const float *)items)[i];
+    size_t size = t5_item_size(items);
+    for (int r = 0; r < rows; r++) {
+        float key[4096 / sizeof(float)], scale = 0;
+        CHECK(head_size <= (int)(sizeof key / sizeof *key));
+        keep(x + (size_t)r * stride, head_size, items, key, &scale);
+        for (int d = 0; d < head_size; d++)
+            memcpy((unsigned char *)keys + key_place(first + r, d, head_size) * size,
+                   (unsigned char *)key + (size_t)d * size, size);
+        if (items == T5_ITEMS_INT8)
+            scales[first + r] = scale;
+    }
+}
+
+static float item_at(const void *kept, size_t i, enum t5_items items)
+{
+    switch (items) {
+    case T5_ITEMS_INT8: return ((const int8_t *)kept)[i];
+    case T5_ITEMS_BF16: return bf16_to_f32(((const uint16_t *)kept)[i]);
+    default:            return ((const float *)kept)[i];
+    }
 }
 
 static void softmax(float *scores, int n)
@@ -152,14 +176,17 @@ static void attend_one(const struct t5_attention *a, int i)
     for (int k = 0; k < a->key_count; k++) {
         float sum = 0;
         for (int d = 0; d < a->head_size; d++)
-            sum += query[d] * item_at(a->keys, key_place(k, d, a->head_size), a->half);
+            sum += query[d] * item_at(a->keys, key_place(k, d, a->head_size), a->items);
+        sum *= a->items == T5_ITEMS_INT8 ? a->key_scales[k] : 1.0f;
         a->scratch[k] = sum + (a->bias ? a->bias[k - i] : 0);
     }
     softmax(a->scratch, a->key_count);
+    for (int k = 0; k < a->key_count && a->items == T5_ITEMS_INT8; k++)
+        a->scratch[k] *= a->value_scales[k];
     for (int c = 0; c < a->head_size; c++) {
         out[c] = 0;
         for (int k = 0; k < a->key_count; k++)
-            out[c] += a->scratch[k] * item_at(a->values, (size_t)k * a->value_stride + (size_t)c, a->half);
+            out[c] += a->scratch[k] * item_at(a->values, (size_t)k * a->value_stride + (size_t)c, a->items);
     }
 }
 
@@ -172,7 +199,7 @@ static void attention(const struct t5_attention *a)
 static size_t history_place(const struct t5_history *h, int query, int position)
 {
     size_t slot = h->slot[(size_t)query * h->slot_stride + (size_t)position];
-    return ((size_t)position * (size_t)h->slot_count + slot) * 2 * (size_t)h->head_size;
+    return (size_t)position * (size_t)h->slot_count + slot;
 }
 
 static void look_back(const struct t5_history *h, int i)
@@ -180,17 +207,19 @@ static void look_back(const struct t5_history *h, int i)
     const float *query = h->query + (size_t)i * h->query_stride;
     float *out = h->out + (size_t)i * h->out_stride;
     for (int p = 0; p < h->length; p++) {
-        size_t at = history_place(h, i, p);
+        size_t place = history_place(h, i, p), at = place * 2 * (size_t)h->head_size;
         float sum = 0;
         for (int d = 0; d < h->head_size; d++)
-            sum += query[d] * item_at(h->items, at + (size_t)d, h->half);
-        h->scratch[p] = sum + h->bias[p];
+            sum += query[d] * item_at(h->kept, at + (size_t)d, h->items);
+        h->scratch[p] = sum * (h->items == T5_ITEMS_INT8 ? h->scales[2 * place] : 1.0f) + h->bias[p];
     }
     softmax(h->scratch, h->length);
+    for (int p = 0; p < h->length && h->items == T5_ITEMS_INT8; p++)
+        h->scratch[p] *= h->scales[2 * history_place(h, i, p) + 1];
     for (int d = 0; d < h->head_size; d++) {
         out[d] = 0;
         for (int p = 0; p < h->length; p++)
-            out[d] += h->scratch[p] * item_at(h->items, history_place(h, i, p) + (size_t)(h->head_size + d), h->half);
+            out[d] += h->scratch[p] * item_at(h->kept, (history_place(h, i, p) * 2 + 1) * (size_t)h->head_size + (size_t)d, h->items);
     }
 }
 
@@ -228,6 +257,7 @@ const struct t5_kernels t5_kernels_plain = {
     .norm = norm,
     .gelu_gate = gelu_gate,
     .relu_gate = relu_gate,
+    .keep = keep,
     .keep_keys = keep_keys,
     .attention = attention,
     .history = history,

@@ -6,7 +6,7 @@
  *     SIMD_DOT_INT8(sum, a, w) sum + the four products of each lane; a unsigned (q + 128), w signed
  *     SIMD_START_INT8(c)       where a sum starts, c being column_sum: -c where DOT takes a as it is
  *     SIMD_DOT_BF16(sum, a, w) sum + the two products of each lane
- *     SIMD_WIDEN(p)            a vector of floats from the bf16 at p, which need not be aligned
+ *     SIMD_WIDEN(p), SIMD_WIDEN_INT8(p)   a vector of floats from the bf16 or int8 at p, anywhere
  *     SIMD_SUM(v)              the sum of the lanes
  *     SIMD_SUMS(v)             a vector: lane i is the sum of the lanes of v[i]
  *     SIMD_ANY(mask)           whether any lane is set
@@ -25,6 +25,7 @@
 
 enum { LANES = SIMD_LANES, TILE_ROWS = T5_ATTENTION_ROWS, TILE_VECTORS = SIMD_TILE_VECTORS };
 enum { BLOCK_VECTORS = T5_BLOCK / LANES };
+enum { KEEP_HEAD_SIZE_MAX = T5_HEAD_SIZE_MAX };
 
 typedef float vf __attribute__((vector_size(LANES * 4)));
 typedef int32_t vi __attribute__((vector_size(LANES * 4)));
@@ -37,7 +38,10 @@ typedef int32_t vi_any __attribute__((vector_size(LANES * 4), aligned(4), may_al
 typedef uint16_t vh_any __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
 typedef uint8_t vb_any __attribute__((vector_size(LANES), aligned(1), may_alias));
 
-enum words { WORDS_FP32, WORDS_BF16, WORDS_INT8, HALVES };   /* what a vector of weights holds */
+/* What a vector of weights holds: packed words, or the items of keys and values. */
+enum words { WORDS_FP32, WORDS_BF16, WORDS_INT8, HALVES, BYTES };
+
+INLINE size_t vector_size(enum words words) { return words == HALVES ? LANES * 2 : words == BYTES ? LANES : LANES * 4; }
 
 INLINE vf load(const float *p) { return *(const vf_any *)p; }
 INLINE void store(float *p, vf v) { *(vf_any *)p = v; }
@@ -58,6 +62,8 @@ INLINE vf load_weights(enum words words, const unsigned char *w)
 {
     if (words == HALVES)
         return SIMD_WIDEN(w);
+    if (words == BYTES)
+        return SIMD_WIDEN_INT8(w);
     return (vf)*(const vi_any *)(const void *)w;
 }
 
@@ -70,21 +76,21 @@ INLINE vf multiply(enum words words, vf sum, int32_t a, vf w)
 }
 
 /* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart. */
-/* Keys and values in bf16 are read once a step, from memory: they are asked for 4 KB ahead, which is more
- * than memory's latency at 128 bytes in 10 cycles. */
-enum { AHEAD = 8192 };
+/* Keys and values in bf16 and int8 are read once a step, from memory: they are asked for 4 KB ahead, which
+ * is more than memory's latency at 64 to 128 bytes in 10 cycles. */
+enum { AHEAD = 4096 };
 
 INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride,
                  const unsigned char *w, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
 {
-    const size_t vector_size = words == HALVES ? LANES * 2 : LANES * 4;
+    const size_t size = vector_size(words);
     for (int s = 0; s < steps; s++, w += step_size) {
         vf weights[TILE_VECTORS];
         UNROLL
         for (int v = 0; v < vectors; v++) {
-            weights[v] = load_weights(words, w + (size_t)v * vector_size);
-            if (words == HALVES && (size_t)v * vector_size % 64 == 0)
-                __builtin_prefetch(w + (size_t)v * vector_size + AHEAD);
+            weights[v] = load_weights(words, w + (size_t)v * size);
+            if ((words == HALVES || words == BYTES) && (size_t)v * size % 64 == 0)
+                __builtin_prefetch(w + (size_t)v * size + AHEAD);
         }
         UNROLL
         for (int r = 0; r < rows; r++) {
@@ -329,20 +335,49 @@ static void relu_gate(const float *x, const float *gate, int n, float *out)
         out[i] = (x[i] > 0 ? x[i] : 0) * (gate ? gate[i] : 1.0f);
 }
 
-static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, void *keys, bool half)
+static void keep(const float *x, int n, enum t5_items items, void *out, float *out_scale)
 {
-    for (int r = 0; r < rows;) {
-        int key = first + r, n = T5_BLOCK - key % T5_BLOCK < rows - r ? T5_BLOCK - key % T5_BLOCK : rows - r;
-        size_t place = (size_t)(key / T5_BLOCK) * (size_t)head_size * T5_BLOCK + (size_t)(key % T5_BLOCK);
-        for (int d = 0; d < head_size; d++, place += T5_BLOCK)
-            for (int i = 0; i < n; i++) {
-                float value = x[(size_t)(r + i) * stride + (size_t)d];
-                if (half)
-                    ((uint16_t *)keys)[place + (size_t)i] = bf16_of(value);
-                else
-                    ((float *)keys)[place + (size_t)i] = value;
-            }
-        r += n;
+    if (items == T5_ITEMS_BF16) {
+        pack_bf16(x, n, out);
+        return;
+    }
+    if (items == T5_ITEMS_FP32) {
+        memcpy(out, x, (size_t)n * sizeof *x);
+        return;
+    }
+    float max = largest_magnitude(x, n), inverse = max > 0 ? 127.0f / max : 0.0f;
+    for (int i = 0; i < n; i += LANES) {        /* n: a multiple of 16 */
+        vi q = (vi)(load(x + i) * inverse + ROUNDER) - ROUNDER_BITS;
+        *(vb_any *)((uint8_t *)out + i) = __builtin_convertvector(q, vb);
+    }
+    *out_scale = max / 127.0f;
+}
+
+/* Items of `size` bytes from rows to a block's columns. */
+INLINE void turn(size_t size, const unsigned char *rows, size_t row_size, int n, int head_size, unsigned char *out)
+{
+    for (int d = 0; d < head_size; d++)
+        for (int i = 0; i < n; i++)
+            memcpy(out + ((size_t)d * T5_BLOCK + (size_t)i) * size, rows + (size_t)i * row_size + (size_t)d * size, size);
+}
+
+static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *keys,
+                      float *scales)
+{
+    unsigned char kept[T5_BLOCK * KEEP_HEAD_SIZE_MAX * sizeof(float)];
+    size_t size = t5_item_size(items), row_size = (size_t)head_size * size;
+    CHECK(head_size <= KEEP_HEAD_SIZE_MAX);
+    for (int r = 0, n; r < rows; r += n) {
+        int key = first + r, place = key % T5_BLOCK;
+        n = T5_BLOCK - place < rows - r ? T5_BLOCK - place : rows - r;
+        for (int i = 0; i < n; i++)
+            keep(x + (size_t)(r + i) * stride, head_size, items, kept + (size_t)i * row_size, scales ? scales + key + i : NULL);
+        unsigned char *out = (unsigned char *)keys + ((size_t)(key / T5_BLOCK) * row_size * T5_BLOCK + (size_t)place * size);
+        switch (items) {
+        case T5_ITEMS_INT8: turn(1, kept, row_size, n, head_size, out); break;
+        case T5_ITEMS_BF16: turn(2, kept, row_size, n, head_size, out); break;
+        default:            turn(4, kept, row_size, n, head_size, out); break;
+        }
     }
 }
 
@@ -370,7 +405,7 @@ INLINE void softmax(float *scores, int n)
 
 INLINE void attention_scores(enum words words, int rows, const struct t5_attention *a, int first)
 {
-    const size_t item = words == HALVES ? 2 : 4, scores_stride = (size_t)t5_padded(a->key_count);
+    const size_t item = vector_size(words) / LANES, scores_stride = (size_t)t5_padded(a->key_count);
     const uint32_t *query = (const uint32_t *)(const void *)(a->query + (size_t)first * a->query_stride);
     for (int key = 0; key < a->key_count; key += TILE_VECTORS * LANES) {
         size_t place = (size_t)(key / T5_BLOCK) * (size_t)a->head_size * T5_BLOCK + (size_t)(key % T5_BLOCK);
@@ -384,7 +419,8 @@ INLINE void attention_scores(enum words words, int rows, const struct t5_attenti
             for (int v = 0; v < TILE_VECTORS; v++) {
                 int column = key + v * LANES;
                 vf bias = a->bias ? load(a->bias + column - (first + r)) : (vf){ 0 };
-                store(a->scratch + (size_t)r * scores_stride + column, sums[r][v] + bias);
+                vf scale = words == BYTES ? load(a->key_scales + column) : spread_f(1.0f);
+                store(a->scratch + (size_t)r * scores_stride + column, sums[r][v] * scale + bias);
             }
     }
 }
@@ -392,7 +428,7 @@ INLINE void attention_scores(enum words words, int rows, const struct t5_attenti
 INLINE void attention_values(enum words words, int rows, int vectors, const struct t5_attention *a, int first,
                              int column)
 {
-    const size_t item = words == HALVES ? 2 : 4;
+    const size_t item = vector_size(words) / LANES;
     vf sums[TILE_ROWS][TILE_VECTORS];
     clear_tile(sums);
     tile(words, rows, vectors, (const uint32_t *)(const void *)a->scratch, (size_t)t5_padded(a->key_count),
@@ -407,8 +443,12 @@ INLINE void attention_values(enum words words, int rows, int vectors, const stru
 INLINE void attention_rows(enum words words, int rows, const struct t5_attention *a, int first)
 {
     attention_scores(words, rows, a, first);
-    for (int r = 0; r < rows; r++)
-        softmax(a->scratch + (size_t)(r * t5_padded(a->key_count)), a->key_count);
+    for (int r = 0; r < rows; r++) {
+        float *scores = a->scratch + (size_t)(r * t5_padded(a->key_count));
+        softmax(scores, a->key_count);
+        for (int k = 0; words == BYTES && k < a->key_count; k += LANES)
+            store(scores + k, load(scores + k) * load(a->value_scales + k));
+    }
     int column = 0;
     for (; column + TILE_VECTORS * LANES <= a->head_size; column += TILE_VECTORS * LANES)
         attention_values(words, rows, TILE_VECTORS, a, first, column);
@@ -431,58 +471,67 @@ INLINE void attention_of(enum words words, const struct t5_attention *a)
 
 static void attention_halves(const struct t5_attention *a) { attention_of(HALVES, a); }
 static void attention_floats(const struct t5_attention *a) { attention_of(WORDS_FP32, a); }
+static void attention_bytes(const struct t5_attention *a) { attention_of(BYTES, a); }
 static void attention(const struct t5_attention *a)
 {
-    (a->half ? attention_halves : attention_floats)(a);
+    switch (a->items) {
+    case T5_ITEMS_INT8: attention_bytes(a); break;
+    case T5_ITEMS_BF16: attention_halves(a); break;
+    default:            attention_floats(a); break;
+    }
 }
 
-INLINE const unsigned char *history_at(const struct t5_history *h, const uint8_t *slot, int position, size_t item)
+/* `head_size` is a constant where it is the usual 64, so that loops over it unroll. */
+INLINE const unsigned char *history_at(const struct t5_history *h, const uint8_t *slot, int position, size_t vector)
 {
-    size_t place = (size_t)position * (size_t)h->slot_count + slot[position];
-    return (const unsigned char *)h->items + place * 2 * (size_t)h->head_size * item;
+    return (const unsigned char *)h->kept + ((size_t)position * (size_t)h->slot_count + slot[position]) * 2 * vector;
 }
 
-/* The values of a position are asked for while its key is read: the weights need all keys first. */
-INLINE vf history_score(enum words words, const struct t5_history *h, const float *query, const unsigned char *key)
+/* The value is asked for while its key is read: the weights need all keys first. */
+INLINE vf history_score(enum words words, int head_size, const float *query, const unsigned char *key)
 {
-    const size_t item = words == HALVES ? 2 : 4, value = (size_t)h->head_size * item;
+    const size_t item = vector_size(words) / LANES, vector = (size_t)head_size * item;
     vf sum = { 0 };
-    for (int i = 0; i < h->head_size; i += LANES)
+    UNROLL
+    for (int i = 0; i < head_size; i += LANES)
         sum += load(query + i) * load_weights(words, key + (size_t)i * item);
-    for (size_t i = 0; i < value; i += 64)
-        __builtin_prefetch(key + value + i);
+    UNROLL
+    for (size_t i = 0; i < vector; i += 64)
+        __builtin_prefetch(key + vector + i);
     return sum;
 }
 
-INLINE void history_scores(enum words words, const struct t5_history *h, const float *query, const uint8_t *slot)
+INLINE float history_scale(const struct t5_history *h, const uint8_t *slot, int position, int value)
 {
-    const size_t item = words == HALVES ? 2 : 4;
+    return h->scales[2 * ((size_t)position * (size_t)h->slot_count + slot[position]) + (size_t)value];
+}
+
+INLINE void history_scores(enum words words, int head_size, const struct t5_history *h, const float *query, const uint8_t *slot)
+{
+    const size_t vector = (size_t)head_size * (vector_size(words) / LANES);
     for (int p = 0; p < h->length; p += LANES) {
         vf sums[LANES];
-        for (int i = 0; i < LANES; i++)
-            sums[i] = p + i < h->length ? history_score(words, h, query, history_at(h, slot, p + i, item)) : (vf){ 0 };
+        int n = h->length - p < LANES ? h->length - p : LANES;
+        for (int i = 0; i < n; i++)
+            sums[i] = history_score(words, head_size, query, history_at(h, slot, p + i, vector));
+        for (int i = n; i < LANES; i++)
+            sums[i] = (vf){ 0 };
         store(h->scratch + p, SIMD_SUMS(sums));
     }
     for (int p = 0; p < h->length; p++)
-        h->scratch[p] += h->bias[p];
+        h->scratch[p] = h->scratch[p] * (words == BYTES ? history_scale(h, slot, p, 0) : 1.0f) + h->bias[p];
 }
 
-/* The next head's key at this position: memory takes as long as a whole head's arithmetic. */
-INLINE void ask_ahead(const struct t5_history *h, const unsigned char *key, size_t item)
+/* The next head's keys are asked for meanwhile: memory takes as long as a whole head's arithmetic. */
+INLINE void history_values(enum words words, int head_size, int vectors, const struct t5_history *h, const uint8_t *slot,
+                           int column, bool ahead, float *out)
 {
-    for (size_t i = 0; i < (size_t)h->head_size * item; i += 64)
-        __builtin_prefetch(key + h->next_head * item + i);
-}
-
-INLINE void history_values(enum words words, int vectors, const struct t5_history *h, const uint8_t *slot, int column,
-                           bool ahead, float *out)
-{
-    const size_t item = words == HALVES ? 2 : 4;
+    const size_t item = vector_size(words) / LANES, vector = (size_t)head_size * item;
     vf sums[4] = { { 0 } };
     for (int p = 0; p < h->length; p++) {
-        const unsigned char *value = history_at(h, slot, p, item) + (size_t)(h->head_size + column) * item;
-        if (ahead)
-            ask_ahead(h, value - (size_t)(h->head_size + column) * item, item);
+        const unsigned char *key = history_at(h, slot, p, vector), *value = key + vector + (size_t)column * item;
+        for (size_t i = 0; ahead && i < vector; i += 64)
+            __builtin_prefetch(key + h->next_head * item + i);
         UNROLL
         for (int v = 0; v < vectors; v++)
             sums[v] += spread_f(h->scratch[p]) * load_weights(words, value + (size_t)(v * LANES) * item);
@@ -492,27 +541,41 @@ INLINE void history_values(enum words words, int vectors, const struct t5_histor
         store(out + column + v * LANES, sums[v]);
 }
 
-INLINE void history_of(enum words words, const struct t5_history *h)
+INLINE void history_of(enum words words, int head_size, const struct t5_history *h)
 {
     for (int q = 0; q < h->query_count; q++) {
         const uint8_t *slot = h->slot + (size_t)q * h->slot_stride;
         float *out = h->out + (size_t)q * h->out_stride;
-        history_scores(words, h, h->query + (size_t)q * h->query_stride, slot);
+        history_scores(words, head_size, h, h->query + (size_t)q * h->query_stride, slot);
         softmax(h->scratch, h->length);
+        for (int p = 0; words == BYTES && p < h->length; p++)
+            h->scratch[p] *= history_scale(h, slot, p, 1);
         int column = 0;
-        for (; column + 4 * LANES <= h->head_size; column += 4 * LANES)
-            history_values(words, 4, h, slot, column, q == 0 && column == 0 && h->next_head, out);
-        for (; column < h->head_size; column += LANES)
-            history_values(words, 1, h, slot, column, q == 0 && column == 0 && h->next_head, out);
+        for (; column + 4 * LANES <= head_size; column += 4 * LANES)
+            history_values(words, head_size, 4, h, slot, column, q == 0 && column == 0 && h->next_head, out);
+        for (; column < head_size; column += LANES)
+            history_values(words, head_size, 1, h, slot, column, q == 0 && column == 0 && h->next_head, out);
     }
 }
 
+INLINE void history_any(enum words words, const struct t5_history *h)
+{
+    if (h->head_size == 64)
+        history_of(words, 64, h);
+    else
+        history_of(words, h->head_size, h);
+}
+
+static void history_bytes(const struct t5_history *h) { history_any(BYTES, h); }
+static void history_halves(const struct t5_history *h) { history_any(HALVES, h); }
+static void history_floats(const struct t5_history *h) { history_any(WORDS_FP32, h); }
 static void history(const struct t5_history *h)
 {
-    if (h->half)
-        history_of(HALVES, h);
-    else
-        history_of(WORDS_FP32, h);
+    switch (h->items) {
+    case T5_ITEMS_INT8: history_bytes(h); break;
+    case T5_ITEMS_BF16: history_halves(h); break;
+    default:            history_floats(h); break;
+    }
 }
 
 /* ---- logits ---- */
@@ -556,6 +619,7 @@ const struct t5_kernels SIMD_TABLE = {
     .norm = norm,
     .gelu_gate = gelu_gate,
     .relu_gate = relu_gate,
+    .keep = keep,
     .keep_keys = keep_keys,
     .attention = attention,
     .history = history,
