@@ -11,6 +11,7 @@
 
 struct served {
     atomic_int references;
+    atomic_bool stopping;
     struct t5_model *model;
     struct t5_engine *engine;
     struct t5_params params;
@@ -240,15 +241,31 @@ bool served_submit(struct served *served, const struct facts *facts, int64_t dea
     return false;
 }
 
+enum { SLICE_US = 100000 };              /* how soon a waiting thread sees that the process ends */
+
+static int64_t monotonic_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
 static bool wait_until(struct served_ticket *ticket)
 {
-    struct timespec until = { .tv_sec = ticket->deadline_us / 1000000, .tv_nsec = ticket->deadline_us % 1000000 * 1000 };
     (void)pthread_mutex_lock(&ticket->lock);
-    while (!ticket->done && pthread_cond_timedwait(&ticket->wake, &ticket->lock, &until) == 0)
-        ;
+    for (int64_t now_us = monotonic_us(); !ticket->done && now_us < ticket->deadline_us && !atomic_load(&ticket->served->stopping); now_us = monotonic_us()) {
+        int64_t until_us = now_us + SLICE_US < ticket->deadline_us ? now_us + SLICE_US : ticket->deadline_us;
+        struct timespec until = { .tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000 };
+        (void)pthread_cond_timedwait(&ticket->wake, &ticket->lock, &until);
+    }
     bool done = ticket->done;
     (void)pthread_mutex_unlock(&ticket->lock);
     return done;
+}
+
+void served_stop_waiting(struct served *served)
+{
+    atomic_store(&served->stopping, true);
 }
 
 static bool decode(struct served_ticket *ticket, struct arena *arena, const char **out_text, struct err *err)
@@ -267,7 +284,7 @@ bool served_wait(struct served_ticket *ticket, struct arena *arena, const char *
     bool done = wait_until(ticket), ok = false;
     if (!done || ticket->status == T5_EXPIRED) {
         t5_cancel(served->engine, ticket->number);
-        err_set(err, ERR_TIMEOUT, "the model did not answer within its deadline");
+        err_set(err, atomic_load(&served->stopping) ? ERR_UNAVAILABLE : ERR_TIMEOUT, "the model did not answer within its deadline");
     } else if (ticket->status != T5_DONE) {
         err_set(err, ERR_UNAVAILABLE, "the model stopped");
     } else {
@@ -276,4 +293,14 @@ bool served_wait(struct served_ticket *ticket, struct arena *arena, const char *
     drop_ticket(ticket);
     served_release(served);
     return ok;
+}
+
+void served_give_up(struct served_ticket *ticket)
+{
+    if (!ticket)
+        return;
+    struct served *served = ticket->served;
+    t5_cancel(served->engine, ticket->number);
+    drop_ticket(ticket);
+    served_release(served);
 }

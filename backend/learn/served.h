@@ -52,5 +52,9 @@ bool served_submit(struct served *served, const struct facts *facts, int64_t dea
 /* Waits until the deadline at the latest, also for an engine that hangs, and ends the ticket.  ERR_TIMEOUT,
  * ERR_UNAVAILABLE; the text lives in the arena. */
 bool served_wait(struct served_ticket *ticket, struct arena *arena, const char **out_text, struct err *err) MUST_CHECK;
+/* Who waits stops waiting (ERR_UNAVAILABLE): the process ends. */
+void served_stop_waiting(struct served *served);
+/* Ends a ticket that nobody waits for any more.  NULL is fine. */
+void served_give_up(struct served_ticket *ticket);
 
 #endif

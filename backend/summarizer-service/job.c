@@ -96,9 +96,7 @@ bool job_finish(struct summarizer *s, struct job *job, struct buf *out, struct e
 
 void job_close(struct job *job)
 {
-    const char *text;
-    if (job->ticket && !served_wait(job->ticket, &job->arena, &text, NULL)) /* a job that was given up */
-        job->ticket = NULL;
+    served_give_up(job->ticket);
     served_release(job->model);
     arena_free(&job->arena);
 }

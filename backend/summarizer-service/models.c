@@ -287,6 +287,14 @@ bool models_start(const struct config *config, const struct clock *clock, struct
     return true;
 }
 
+void models_stop_waiting(struct models *m)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    if (m->current)
+        served_stop_waiting(m->current);
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
 void models_stop(struct models *m)
 {
     if (!m)

@@ -66,8 +66,9 @@ static void finish_batch(struct summarizer *s, struct job *jobs, int count)
         struct buf document;
         struct err err = { 0 };
         buf_init(&document, DOCUMENT_SIZE_MAX);
-        bool ok = job_finish(s, &jobs[i], &document, &err);
-        if (!ok)
+        bool stopping = is_stopping(s); /* then nothing is waited for */
+        bool ok = !stopping && job_finish(s, &jobs[i], &document, &err);
+        if (!ok && !stopping)
             log_warn("no summary", LOG_STR("patient_id", jobs[i].row.id), LOG_ERR(&err));
         metric_add(&written_total, ok);
         job_close(&jobs[i]);
@@ -142,6 +143,7 @@ void summarizer_stop(struct summarizer *s)
     s->thread->stopping = true;
     (void)pthread_cond_signal(&s->thread->wake);
     (void)pthread_mutex_unlock(&s->thread->lock);
+    models_stop_waiting(s->models);
     (void)pthread_join(s->thread->thread, NULL);
     (void)pthread_cond_destroy(&s->thread->wake);
     (void)pthread_mutex_destroy(&s->thread->lock);
