@@ -63,20 +63,26 @@ static uint32_t u32_at(const uint8_t *bytes)
 }
 
 /* A unit with the highest bit holds a value: where its text begins.  Any other one at i leads to
- * i ^ offset ^ byte, for any byte.  (Darts-clone, DoubleArrayUnit.) */
+ * i ^ offset ^ byte, for any byte, and, with bit 8, to a value at i ^ offset.  The first is always
+ * followed.  (Darts-clone, DoubleArrayUnit and commonPrefixSearch.) */
+static bool check_unit(const uint8_t *units, size_t i, size_t count, size_t text_size, struct err *err)
+{
+    const uint32_t unit = u32_at(units + 4 * i);
+    if (unit >> 31 && i > 0)
+        return (unit & 0x7fffffff) < text_size || err_set(err, ERR_INPUT, "charsmap: unit %zu points behind the texts", i);
+    const size_t next = i ^ ((size_t)(unit >> 10) << ((unit & (1u << 9)) >> 6));
+    if ((next | 0xff) >= count)
+        return err_set(err, ERR_INPUT, "charsmap: unit %zu points behind the array", i);
+    if (unit & 1u << 8 && (next == 0 || !(u32_at(units + 4 * next) >> 31)))
+        return err_set(err, ERR_INPUT, "charsmap: unit %zu has a value that is none", i);
+    return true;
+}
+
 static bool check_units(const uint8_t *units, size_t count, size_t text_size, struct err *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t unit = u32_at(units + 4 * i);
-        if (unit >> 31) {
-            if ((unit & 0x7fffffff) >= text_size)
-                return err_set(err, ERR_INPUT, "charsmap: unit %zu points behind the texts", i);
-            continue;
-        }
-        size_t offset = (size_t)(unit >> 10) << ((unit & (1u << 9)) >> 6);
-        if (((i ^ offset) | 0xff) >= count)
-            return err_set(err, ERR_INPUT, "charsmap: unit %zu points behind the array", i);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (!check_unit(units, i, count, text_size, err))
+            return false;
     return true;
 }
 
