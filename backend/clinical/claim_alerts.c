@@ -20,8 +20,10 @@ void claim_world_init(struct claim_world *world, const struct facts *facts)
         const struct alert *alert = &window->alerts[i];
         struct alert_fact *one = &world->alerts[world->alert_count++];
         *one = (struct alert_fact){ .type = (enum alert_type)alert->type, .severity = (enum alert_severity)alert->severity,
-                                    .state = (enum alert_state)alert->state, .members = UINT64_C(1) << i, .count = 1, .lost = alert->lost,
-                                    .acknowledged = alert->ack_us != 0, .onset_us = alert->onset_us, .end_us = alert->end_us };
+                                    .state = (enum alert_state)alert->state, .members = UINT64_C(1) << i, .count = 1,
+                                        .lost = alert->lost,
+                                    .acknowledged = alert->ack_us != 0, .onset_us = alert->onset_us,
+                                        .end_us = alert->end_us };
         one->has_peak = facts_alert_peak(window, alert, &one->peak);
     }
     for (int i = 0; i < facts->alert_count; i++)
@@ -58,7 +60,8 @@ static void tell(struct claim_proof *proof, const struct alert_fact *alert, bool
     const struct window *window = proof->world->facts->window;
     for (size_t i = 0; i < window->alert_count && i < WINDOW_ALERTS_MAX; i++)
         if (alert->members >> i & 1)
-            sentence_cite(&proof->state->evidence, &(struct evidence){ .is_alert = true, .time_us = window->alerts[i].onset_us,
+            sentence_cite(&proof->state->evidence, &(struct evidence){ .is_alert = true,
+                                                                       .time_us = window->alerts[i].onset_us,
                                                                        .alert_type = window->alerts[i].type });
     if (as_critical && alert->severity == SEVERITY_CRITICAL && alert->state != ALERT_CLOSED)
         proof->state->critical_told |= alert->members;
@@ -74,11 +77,13 @@ static bool take(struct claim_proof *proof, const struct wanted *wanted)
         if (!is_wanted(&proof->world->alerts[i], wanted))
             continue;
         found.bits[i / 64] |= UINT64_C(1) << (i % 64);
-        tell(proof, &proof->world->alerts[i], wanted->critical || wanted->type == ALERT_SENSOR); /* a lost signal has no graver word */
+        tell(proof, &proof->world->alerts[i], wanted->critical ||
+             wanted->type == ALERT_SENSOR); /* a lost signal has no graver word */
         any = true;
     }
     if (!any) {
-        (void)snprintf(proof->reason, CLAIM_REASON_SIZE, "no such alarm: %s%s", wanted->critical ? "critical " : "", alert_word((enum alert_type)wanted->type));
+        (void)snprintf(proof->reason, CLAIM_REASON_SIZE, "no such alarm: %s%s", wanted->critical ? "critical " : "",
+                       alert_word((enum alert_type)wanted->type));
         return false;
     }
     state->alerts = found;
@@ -88,7 +93,8 @@ static bool take(struct claim_proof *proof, const struct wanted *wanted)
 
 static struct wanted wanted_of(const struct captures *captures)
 {
-    return (struct wanted){ .type = captures->condition[1].type, .critical = captures->condition[1].critical, .count = 1,
+    return (struct wanted){ .type = captures->condition[1].type, .critical = captures->condition[1].critical,
+                            .count = 1,
                             .onset = captures->minute[1], .end = captures->minute[2], .acknowledged = -1, .lost = -1 };
 }
 
@@ -128,7 +134,8 @@ static bool readings_show(struct claim_proof *proof, const struct claim_conditio
         int32_t milli = reading_usable(reading, alert_rules[condition->type].vital);
         if (milli == VITAL_ABSENT || limits_judge(facts->limits, (enum alert_type)condition->type, milli) < least)
             continue;
-        sentence_cite(&proof->state->evidence, &(struct evidence){ .time_us = reading->time_us, .source = reading->source });
+        sentence_cite(&proof->state->evidence, &(struct evidence){ .time_us = reading->time_us,
+                                                                   .source = reading->source });
         return true;
     }
     return false;
@@ -136,7 +143,8 @@ static bool readings_show(struct claim_proof *proof, const struct claim_conditio
 
 static bool condition_seen(struct claim_proof *proof, const struct claim_condition *condition)
 {
-    struct wanted wanted = { .type = condition->type, .critical = condition->critical, .count = 1, .onset = -1, .end = -1, .acknowledged = -1, .lost = -1 };
+    struct wanted wanted = { .type = condition->type, .critical = condition->critical, .count = 1, .onset = -1,
+                             .end = -1, .acknowledged = -1, .lost = -1 };
     return take(proof, &wanted) || readings_show(proof, condition);
 }
 
@@ -159,7 +167,8 @@ bool prove_open_conditions(struct claim_proof *proof, const struct captures *cap
 {
     (void)how;
     for (int i = 0; i < captures->condition_count; i++) {
-        struct wanted wanted = { .type = captures->conditions[i].type, .critical = captures->conditions[i].critical, .open = true, .count = 1,
+        struct wanted wanted = { .type = captures->conditions[i].type, .critical = captures->conditions[i].critical,
+                                 .open = true, .count = 1,
                                  .onset = -1, .end = -1, .acknowledged = -1, .lost = -1 };
         if (!take(proof, &wanted))
             return false;
@@ -189,8 +198,10 @@ bool prove_acknowledged(struct claim_proof *proof, const struct captures *captur
 bool prove_lost(struct claim_proof *proof, const struct captures *captures, int how)
 {
     unsigned lost = captures->vitals;
-    struct wanted wanted = { .type = ALERT_SENSOR, .count = how == LOST_TIMES ? captures->count[1] : 1, .onset = captures->minute[1],
-                             .end = how == LOST_BRIEFLY ? captures->minute[1] : captures->minute[2], .acknowledged = -1 };
+    struct wanted wanted = { .type = ALERT_SENSOR, .count = how == LOST_TIMES ? captures->count[1] : 1,
+                             .onset = captures->minute[1],
+                             .end = how == LOST_BRIEFLY ? captures->minute[1] : captures->minute[2],
+                                 .acknowledged = -1 };
     if (lost >> VITAL_PRESSURE & 1)
         lost |= 1u << VITAL_SYSTOLIC | 1u << VITAL_DIASTOLIC;
     wanted.lost = (int)(lost & ((1u << VITAL_COUNT) - 1));
@@ -255,7 +266,8 @@ bool prove_alert_count(struct claim_proof *proof, const struct captures *capture
     }
     for (size_t i = 0; i < window->alert_count; i++)
         if (counts(&window->alerts[i], how))
-            sentence_cite(&proof->state->evidence, &(struct evidence){ .is_alert = true, .time_us = window->alerts[i].onset_us,
+            sentence_cite(&proof->state->evidence, &(struct evidence){ .is_alert = true,
+                                                                       .time_us = window->alerts[i].onset_us,
                                                                        .alert_type = window->alerts[i].type });
     return true;
 }

@@ -57,45 +57,66 @@ struct phrase {
 };
 
 static struct phrase vital_phrases[] = {
-    { "systolic blood pressure", VITAL_SYSTOLIC }, { "systolic pressure", VITAL_SYSTOLIC }, { "systolic bp", VITAL_SYSTOLIC },
-    { "sbp", VITAL_SYSTOLIC }, { "diastolic blood pressure", VITAL_DIASTOLIC }, { "diastolic pressure", VITAL_DIASTOLIC },
-    { "diastolic bp", VITAL_DIASTOLIC }, { "dbp", VITAL_DIASTOLIC }, { "blood pressure", VITAL_PRESSURE }, { "bp", VITAL_PRESSURE },
-    { "heart rate", VITAL_HEART_RATE }, { "pulse rate", VITAL_HEART_RATE }, { "pulse", VITAL_HEART_RATE }, { "hr", VITAL_HEART_RATE },
+    { "systolic blood pressure", VITAL_SYSTOLIC }, { "systolic pressure", VITAL_SYSTOLIC },
+        { "systolic bp", VITAL_SYSTOLIC },
+    { "sbp", VITAL_SYSTOLIC }, { "diastolic blood pressure", VITAL_DIASTOLIC },
+        { "diastolic pressure", VITAL_DIASTOLIC },
+    { "diastolic bp", VITAL_DIASTOLIC }, { "dbp", VITAL_DIASTOLIC }, { "blood pressure", VITAL_PRESSURE },
+        { "bp", VITAL_PRESSURE },
+    { "heart rate", VITAL_HEART_RATE }, { "pulse rate", VITAL_HEART_RATE }, { "pulse", VITAL_HEART_RATE },
+        { "hr", VITAL_HEART_RATE },
     { "oxygen saturation", VITAL_SPO2 }, { "saturation", VITAL_SPO2 }, { "spo2", VITAL_SPO2 }, { "sats", VITAL_SPO2 },
     { "body temperature", VITAL_TEMPERATURE }, { "temperature", VITAL_TEMPERATURE }, { "temp", VITAL_TEMPERATURE },
-    { "respiratory rate", VITAL_RESPIRATORY }, { "respiration rate", VITAL_RESPIRATORY }, { "breathing rate", VITAL_RESPIRATORY },
+    { "respiratory rate", VITAL_RESPIRATORY }, { "respiration rate", VITAL_RESPIRATORY },
+        { "breathing rate", VITAL_RESPIRATORY },
     { "resp rate", VITAL_RESPIRATORY }, { "rr", VITAL_RESPIRATORY }, { "resp", VITAL_RESPIRATORY },
 };
 
 static struct phrase unit_phrases[] = {
-    { "beats per minute", UNIT_BPM }, { "beats / min", UNIT_BPM }, { "bpm", UNIT_BPM }, { "breaths per minute", UNIT_BREATHS },
-    { "breaths / min", UNIT_BREATHS }, { "/ min", UNIT_PER_MIN }, { "per minute", UNIT_PER_MIN }, { "%", UNIT_PERCENT }, { "percent", UNIT_PERCENT },
-    { "mmhg", UNIT_MMHG }, { "mm hg", UNIT_MMHG }, { "degrees celsius", UNIT_CELSIUS }, { "celsius", UNIT_CELSIUS }, { "°c", UNIT_CELSIUS },
+    { "beats per minute", UNIT_BPM }, { "beats / min", UNIT_BPM }, { "bpm", UNIT_BPM },
+        { "breaths per minute", UNIT_BREATHS },
+    { "breaths / min", UNIT_BREATHS }, { "/ min", UNIT_PER_MIN }, { "per minute", UNIT_PER_MIN },
+        { "%", UNIT_PERCENT }, { "percent", UNIT_PERCENT },
+    { "mmhg", UNIT_MMHG }, { "mm hg", UNIT_MMHG }, { "degrees celsius", UNIT_CELSIUS }, { "celsius", UNIT_CELSIUS },
+        { "°c", UNIT_CELSIUS },
     { "c", UNIT_CELSIUS },
 };
 
 enum { ALWAYS_CRITICAL = 64 };
 static struct phrase condition_phrases[] = {
-    { "elevated heart rate", ALERT_TACHYCARDIA }, { "high heart rate", ALERT_TACHYCARDIA }, { "rapid heart rate", ALERT_TACHYCARDIA },
-    { "tachycardia", ALERT_TACHYCARDIA }, { "low heart rate", ALERT_BRADYCARDIA }, { "slow heart rate", ALERT_BRADYCARDIA },
-    { "bradycardia", ALERT_BRADYCARDIA }, { "low oxygen saturation", ALERT_HYPOXIA }, { "oxygen desaturation", ALERT_HYPOXIA },
-    { "low spo2", ALERT_HYPOXIA }, { "desaturation", ALERT_HYPOXIA }, { "hypoxia", ALERT_HYPOXIA }, { "hypoxemia", ALERT_HYPOXIA },
+    { "elevated heart rate", ALERT_TACHYCARDIA }, { "high heart rate", ALERT_TACHYCARDIA },
+        { "rapid heart rate", ALERT_TACHYCARDIA },
+    { "tachycardia", ALERT_TACHYCARDIA }, { "low heart rate", ALERT_BRADYCARDIA },
+        { "slow heart rate", ALERT_BRADYCARDIA },
+    { "bradycardia", ALERT_BRADYCARDIA }, { "low oxygen saturation", ALERT_HYPOXIA },
+        { "oxygen desaturation", ALERT_HYPOXIA },
+    { "low spo2", ALERT_HYPOXIA }, { "desaturation", ALERT_HYPOXIA }, { "hypoxia", ALERT_HYPOXIA },
+        { "hypoxemia", ALERT_HYPOXIA },
     { "hypoxaemia", ALERT_HYPOXIA }, { "hypertensive crisis", ALERT_HYPERTENSION | ALWAYS_CRITICAL },
-    { "elevated blood pressure", ALERT_HYPERTENSION }, { "high blood pressure", ALERT_HYPERTENSION }, { "hypertension", ALERT_HYPERTENSION },
-    { "low blood pressure", ALERT_HYPOTENSION }, { "hypotension", ALERT_HYPOTENSION }, { "high fever", ALERT_FEVER | ALWAYS_CRITICAL },
-    { "elevated temperature", ALERT_FEVER }, { "high temperature", ALERT_FEVER }, { "fever", ALERT_FEVER }, { "pyrexia", ALERT_FEVER },
-    { "low temperature", ALERT_HYPOTHERMIA }, { "hypothermia", ALERT_HYPOTHERMIA }, { "elevated respiratory rate", ALERT_TACHYPNEA },
-    { "high respiratory rate", ALERT_TACHYPNEA }, { "rapid breathing", ALERT_TACHYPNEA }, { "tachypnea", ALERT_TACHYPNEA },
-    { "tachypnoea", ALERT_TACHYPNEA }, { "low respiratory rate", ALERT_BRADYPNEA }, { "slow breathing", ALERT_BRADYPNEA },
+    { "elevated blood pressure", ALERT_HYPERTENSION }, { "high blood pressure", ALERT_HYPERTENSION },
+        { "hypertension", ALERT_HYPERTENSION },
+    { "low blood pressure", ALERT_HYPOTENSION }, { "hypotension", ALERT_HYPOTENSION },
+        { "high fever", ALERT_FEVER | ALWAYS_CRITICAL },
+    { "elevated temperature", ALERT_FEVER }, { "high temperature", ALERT_FEVER }, { "fever", ALERT_FEVER },
+        { "pyrexia", ALERT_FEVER },
+    { "low temperature", ALERT_HYPOTHERMIA }, { "hypothermia", ALERT_HYPOTHERMIA },
+        { "elevated respiratory rate", ALERT_TACHYPNEA },
+    { "high respiratory rate", ALERT_TACHYPNEA }, { "rapid breathing", ALERT_TACHYPNEA },
+        { "tachypnea", ALERT_TACHYPNEA },
+    { "tachypnoea", ALERT_TACHYPNEA }, { "low respiratory rate", ALERT_BRADYPNEA },
+        { "slow breathing", ALERT_BRADYPNEA },
     { "bradypnea", ALERT_BRADYPNEA }, { "bradypnoea", ALERT_BRADYPNEA }, { "sensor disconnection", ALERT_SENSOR },
 };
 
 static struct phrase number_phrases[] = {
-    { "one", 1 }, { "two", 2 }, { "three", 3 }, { "four", 4 }, { "five", 5 }, { "six", 6 }, { "seven", 7 }, { "eight", 8 }, { "nine", 9 }, { "ten", 10 },
+    { "one", 1 }, { "two", 2 }, { "three", 3 }, { "four", 4 }, { "five", 5 }, { "six", 6 }, { "seven", 7 },
+        { "eight", 8 }, { "nine", 9 }, { "ten", 10 },
 };
 static struct phrase lead_phrases[] = { { "critical", 1 }, { "severe", 1 } };
-static struct phrase article_phrases[] = { { "the patient ' s", 0 }, { "patient ' s", 0 }, { "the", 0 }, { "a", 0 }, { "an", 0 } };
-static struct phrase is_phrases[] = { { "was", 0 }, { "is", 0 }, { "were", 0 }, { "are", 0 }, { "of", 0 }, { "at", 0 }, { ":", 0 }, { "=", 0 } };
+static struct phrase article_phrases[] = { { "the patient ' s", 0 }, { "patient ' s", 0 }, { "the", 0 }, { "a", 0 },
+                                           { "an", 0 } };
+static struct phrase is_phrases[] = { { "was", 0 }, { "is", 0 }, { "were", 0 }, { "are", 0 }, { "of", 0 },
+                                      { "at", 0 }, { ":", 0 }, { "=", 0 } };
 static struct phrase list_phrases[] = { { ", and", 0 }, { ",", 0 }, { "and", 0 }, { "or", 0 } };
 static struct phrase joint_phrases[] = { { "while", 0 }, { "with", 0 }, { "whereas", 0 }, { "but", 0 }, { ";", 0 } };
 static struct phrase patient_phrases[] = { { "the patient", 0 }, { "patient", 0 }, { "the pt", 0 }, { "pt", 0 } };
@@ -441,7 +462,8 @@ void claim_compile(void)
 
 /* ---- the machine ---- */
 
-static bool run(struct claim_reader *reader, int pc, int at, const struct captures *captures, claim_next *next, void *context)
+static bool run(struct claim_reader *reader, int pc, int at, const struct captures *captures, claim_next *next,
+                void *context)
 {
     struct captures own;
     for (;;) {
@@ -450,7 +472,8 @@ static bool run(struct claim_reader *reader, int pc, int at, const struct captur
             return false;
         switch ((enum op)instruction->op) {
         case OP_WORD:
-            if (at >= reader->count || reader->tokens[at].kind != TOKEN_WORD || reader->tokens[at].word != instruction->a)
+            if (at >= reader->count || reader->tokens[at].kind != TOKEN_WORD ||
+                reader->tokens[at].word != instruction->a)
                 return false;
             at++;
             pc++;
@@ -539,7 +562,8 @@ static bool parse_number(const char *text, size_t length, struct token *out)
 
 static bool parse_time(const char *text, size_t length, struct token *out)
 {
-    if (length != 5 || !is_digit(text[0]) || !is_digit(text[1]) || text[2] != ':' || !is_digit(text[3]) || !is_digit(text[4]))
+    if (length != 5 || !is_digit(text[0]) || !is_digit(text[1]) || text[2] != ':' || !is_digit(text[3]) ||
+        !is_digit(text[4]))
         return false;
     int hour = (text[0] - '0') * 10 + text[1] - '0', minute = (text[3] - '0') * 10 + text[4] - '0';
     out->minute = (int16_t)(hour * 60 + minute);
@@ -553,7 +577,8 @@ static size_t span_of(const char *text, size_t length)
     while (i < length) {
         if (is_letter(text[i]) || is_digit(text[i]))
             i++;
-        else if (i && (text[i] == '.' || text[i] == ':') && i + 1 < length && is_digit(text[i - 1]) && is_digit(text[i + 1]))
+        else if (i && (text[i] == '.' || text[i] == ':') && i + 1 < length && is_digit(text[i - 1]) &&
+                 is_digit(text[i + 1]))
             i++;
         else
             break;
@@ -612,7 +637,8 @@ bool claim_read(struct claim_reader *reader, const char *text, size_t length, ch
             span = 1;
             add_word(reader, text + i, 1, i, 1);
         } else if (!(span = read_other(reader, text + i, length - i, i))) {
-            (void)snprintf(reason, reason_size, "a character that no summary has (byte %u)", (unsigned)(unsigned char)text[i]);
+            (void)snprintf(reason, reason_size, "a character that no summary has (byte %u)",
+                           (unsigned)(unsigned char)text[i]);
             return false;
         }
         i += span;

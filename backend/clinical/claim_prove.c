@@ -56,7 +56,8 @@ static bool form_fits(struct claim_proof *proof, int vital, const struct quantit
     if (!unit_fits(vital, quantity->unit))
         return no(proof, "the unit does not fit %s", word_of(vital));
     if ((vital == VITAL_PRESSURE) != (quantity->other_milli != VITAL_ABSENT))
-        return no(proof, vital == VITAL_PRESSURE ? "%s is told as systolic/diastolic" : "%s is a single number", word_of(vital));
+        return no(proof, vital == VITAL_PRESSURE ? "%s is told as systolic/diastolic" : "%s is a single number",
+                  word_of(vital));
     return true;
 }
 
@@ -68,7 +69,8 @@ static bool shows(const struct reading *reading, int vital, const struct quantit
 
 static void cite_reading(struct claim_proof *proof, const struct reading *reading)
 {
-    sentence_cite(&proof->state->evidence, &(struct evidence){ .time_us = reading->time_us, .source = reading->source });
+    sentence_cite(&proof->state->evidence, &(struct evidence){ .time_us = reading->time_us,
+                                                               .source = reading->source });
 }
 
 static void cite_value(struct claim_proof *proof, const struct fact_value *value)
@@ -79,7 +81,8 @@ static void cite_value(struct claim_proof *proof, const struct fact_value *value
 enum end { EARLIEST, LATEST };
 
 /* The first or last reading that shows the value, at this minute of the day where one is given. */
-static const struct reading *find(const struct claim_proof *proof, int vital, const struct quantity *quantity, int minute, enum end end)
+static const struct reading *find(const struct claim_proof *proof, int vital, const struct quantity *quantity,
+                                  int minute, enum end end)
 {
     const struct window *window = proof->world->facts->window;
     for (size_t k = 0; k < window->reading_count; k++) {
@@ -101,7 +104,8 @@ static bool not_shown(struct claim_proof *proof, int vital, const struct quantit
 /* The numbers of a rule with one vital, as an item. */
 static struct claim_item item_of(const struct captures *captures)
 {
-    return (struct claim_item){ .vital = captures->vital[1], .range = captures->number[2].present, .low = captures->number[1], .high = captures->number[2] };
+    return (struct claim_item){ .vital = captures->vital[1], .range = captures->number[2].present,
+                                .low = captures->number[1], .high = captures->number[2] };
 }
 
 /* ---- change ---- */
@@ -115,8 +119,10 @@ static bool moved_so(struct claim_proof *proof, int vital, int direction, const 
 {
     const struct vital_fact *fact = fact_of(proof, vital);
     if (fact->count < 2 || fact->trend != trend_for(direction))
-        return no(proof, "%s is %s in this period", word_of(vital), fact->count ? trend_name(fact->trend) : "not measured");
-    if (captures->minute[1] >= 0 && (minute_of(fact->first.time_us) != captures->minute[1] || minute_of(fact->last.time_us) != captures->minute[2]))
+        return no(proof, "%s is %s in this period", word_of(vital),
+                  fact->count ? trend_name(fact->trend) : "not measured");
+    if (captures->minute[1] >= 0 && (minute_of(fact->first.time_us) != captures->minute[1] ||
+                                     minute_of(fact->last.time_us) != captures->minute[2]))
         return no(proof, "%s was measured from and to other times", word_of(vital));
     cite_value(proof, &fact->first);
     cite_value(proof, &fact->last);
@@ -131,7 +137,8 @@ static bool changed_from_to(struct claim_proof *proof, int vital, int direction,
     const struct reading *last = find(proof, vital, to, captures->minute[2], LATEST);
     int32_t change = to->milli - from->milli;
     if (!first || !last)
-        return !first ? not_shown(proof, vital, from, captures->minute[1]) : not_shown(proof, vital, to, captures->minute[2]);
+        return !first ? not_shown(proof, vital, from, captures->minute[1]) : not_shown(proof, vital, to,
+                captures->minute[2]);
     if (first->time_us >= last->time_us || change * direction <= 0)
         return no(proof, "%s did not move that way", word_of(vital));
     if (fact_of(proof, vital)->trend != trend_for(direction) && abs(change) < facts_moved_milli(base_vital(vital)))
@@ -191,7 +198,8 @@ static bool alert_peak_is(struct claim_proof *proof, int vital, int direction, c
     bool any = false;
     for (int i = 0; i < proof->world->alert_count && state->has_alert; i++) {
         const struct alert_fact *alert = &proof->world->alerts[i];
-        if (!(state->alerts.bits[i / 64] >> (i % 64) & 1) || !alert->has_peak || alert_rules[alert->type].vital != base_vital(vital) ||
+        if (!(state->alerts.bits[i / 64] >> (i % 64) & 1) || !alert->has_peak ||
+            alert_rules[alert->type].vital != base_vital(vital) ||
             alert_rules[alert->type].high != (direction > 0) || alert->peak.milli != captures->number[1].milli ||
             (captures->minute[1] >= 0 && minute_of(alert->peak.time_us) != captures->minute[1]))
             continue;
@@ -233,7 +241,8 @@ bool prove_extreme(struct claim_proof *proof, const struct captures *captures, i
     if (against_alert(proof, vital, direction))
         return no(proof, "the other extreme of %s belongs to the alarm", word_of(vital));
     if (!fact->count || (direction > 0 ? fact->max.milli : fact->min.milli) != number->milli)
-        return no(proof, "%g is not the %s %s", number->milli / 1000.0, direction > 0 ? "highest" : "lowest", word_of(vital));
+        return no(proof, "%g is not the %s %s", number->milli / 1000.0, direction > 0 ? "highest" : "lowest",
+                  word_of(vital));
     const struct reading *reading = find(proof, vital, number, captures->minute[1], EARLIEST);
     if (!reading)
         return not_shown(proof, vital, number, captures->minute[1]);
@@ -274,7 +283,8 @@ static bool is_stable(struct claim_proof *proof, int vital)
 {
     const struct vital_fact *fact = fact_of(proof, vital), *diastolic = fact_of(proof, VITAL_DIASTOLIC);
     if (fact->count < 2 || fact->trend != TREND_STABLE)
-        return no(proof, "%s is %s in this period", word_of(vital), fact->count < 2 ? "not measured twice" : trend_name(fact->trend));
+        return no(proof, "%s is %s in this period", word_of(vital),
+                  fact->count < 2 ? "not measured twice" : trend_name(fact->trend));
     if (vital == VITAL_PRESSURE && diastolic->count > 1 && diastolic->trend != TREND_STABLE)
         return no(proof, "diastolic pressure is %s in this period", trend_name(diastolic->trend));
     cite_value(proof, &fact->min);
@@ -289,7 +299,8 @@ static bool item_is_last(struct claim_proof *proof, const struct claim_item *ite
     if (!form_fits(proof, item->vital, &item->low))
         return false;
     if (!fact_of(proof, item->vital)->count || last->milli != item->low.milli ||
-        (item->vital == VITAL_PRESSURE && last->other_milli != item->low.other_milli) || (minute >= 0 && minute_of(last->time_us) != minute))
+        (item->vital == VITAL_PRESSURE && last->other_milli != item->low.other_milli) ||
+            (minute >= 0 && minute_of(last->time_us) != minute))
         return find(proof, item->vital, &item->low, minute, LATEST)
                    ? no(proof, "%g is not the last %s: say when", item->low.milli / 1000.0, word_of(item->vital))
                    : not_shown(proof, item->vital, &item->low, minute);
@@ -331,13 +342,15 @@ bool prove_stable(struct claim_proof *proof, const struct captures *captures, in
 /* What people are told is normal.  Source: clinical.md "Message texts" (as alert_text.c). */
 static const struct { int32_t low, high; } normal_milli[VITAL_COUNT] = {
     [VITAL_HEART_RATE] = { 60000, 100000 }, [VITAL_SPO2] = { 95001, 100000 }, [VITAL_SYSTOLIC] = { 90001, 139999 },
-    [VITAL_DIASTOLIC] = { 60000, 90000 }, [VITAL_TEMPERATURE] = { 36100, 38000 }, [VITAL_RESPIRATORY] = { 12000, 20000 },
+    [VITAL_DIASTOLIC] = { 60000, 90000 }, [VITAL_TEMPERATURE] = { 36100, 38000 },
+        [VITAL_RESPIRATORY] = { 12000, 20000 },
 };
 
 static bool is_normal(struct claim_proof *proof, enum vital vital)
 {
     const struct vital_fact *fact = &proof->world->facts->vital[vital];
-    if (!fact->count || fact->beyond || fact->min.milli < normal_milli[vital].low || fact->max.milli > normal_milli[vital].high)
+    if (!fact->count || fact->beyond || fact->min.milli < normal_milli[vital].low ||
+        fact->max.milli > normal_milli[vital].high)
         return no(proof, "%s is not normal throughout", word_of((int)vital));
     cite_value(proof, &fact->min);
     cite_value(proof, &fact->max);
@@ -352,7 +365,8 @@ bool prove_normal(struct claim_proof *proof, const struct captures *captures, in
     if (vitals >> VITAL_PRESSURE & 1)
         vitals |= 1u << VITAL_SYSTOLIC | 1u << VITAL_DIASTOLIC;
     for (int vital = 0; vital < VITAL_COUNT; vital++)
-        if ((vitals >> vital & 1) && (!is_normal(proof, (enum vital)vital) || (how == NORMAL_AND_STABLE && !is_stable(proof, vital))))
+        if ((vitals >> vital & 1) && (!is_normal(proof, (enum vital)vital) ||
+                                      (how == NORMAL_AND_STABLE && !is_stable(proof, vital))))
             return false;
     return vitals != 0;
 }
@@ -404,7 +418,8 @@ bool prove_compare(struct claim_proof *proof, const struct captures *captures, i
         return no(proof, "%g is neither a limit nor a value of %s", number->milli / 1000.0, word_of(vital));
     for (size_t i = 0; i < window->reading_count; i++) {
         int32_t milli = reading_usable(&window->readings[i], base_vital(vital));
-        if (milli == VITAL_ABSENT || (captures->minute[1] >= 0 && minute_of(window->readings[i].time_us) != captures->minute[1]))
+        if (milli == VITAL_ABSENT || (captures->minute[1] >= 0 &&
+                                      minute_of(window->readings[i].time_us) != captures->minute[1]))
             continue;
         last = below ? milli < number->milli : milli > number->milli;
         all &= last;
@@ -414,7 +429,8 @@ bool prove_compare(struct claim_proof *proof, const struct captures *captures, i
     }
     how &= COMPARE_ALL | COMPARE_LAST;
     proof->state->vital = vital;
-    return (how == COMPARE_ALL ? all && any : how == COMPARE_LAST ? last : any) || no(proof, "the readings of %s do not show that", word_of(vital));
+    return (how == COMPARE_ALL ? all && any : how == COMPARE_LAST ? last : any) ||
+        no(proof, "the readings of %s do not show that", word_of(vital));
 }
 
 /* ---- missing, marked, scores, counts ---- */
@@ -476,7 +492,8 @@ bool prove_basis(struct claim_proof *proof, const struct captures *captures, int
         return no(proof, "there are %zu readings", window->reading_count);
     const struct reading *first = &window->readings[0], *last = &window->readings[window->reading_count - 1];
     if (captures->minute[1] >= 0 && (minute_of(first->time_us) != captures->minute[1] ||
-                                     minute_of(last->time_us) != (captures->minute[2] < 0 ? captures->minute[1] : captures->minute[2])))
+                                     minute_of(last->time_us) != (captures->minute[2] < 0 ? captures->minute[1]
+                                                                  : captures->minute[2])))
         return no(proof, "the readings are from other times");
     cite_reading(proof, first);
     cite_reading(proof, last);

@@ -91,7 +91,8 @@ bool facts_alert_peak(const struct window *window, const struct alert *alert, st
     for (size_t i = 0; i < window->reading_count; i++) {
         const struct reading *reading = &window->readings[i];
         int32_t milli = reading_usable(reading, alert_rules[alert->type].vital);
-        if (milli != VITAL_ABSENT && reading->time_us >= alert->onset_us && (!ended || reading->time_us < alert->end_us) &&
+        if (milli != VITAL_ABSENT && reading->time_us >= alert->onset_us &&
+            (!ended || reading->time_us < alert->end_us) &&
             is_worse(alert, milli, out->milli))
             *out = (struct fact_value){ milli, VITAL_ABSENT, reading->time_us, reading->source };
     }
@@ -117,13 +118,15 @@ static void add_alert(struct facts *out, size_t i)
     const struct alert *alert = &out->window->alerts[i];
     struct alert_fact *fact = NULL;
     for (int k = 0; k < out->alert_count && alert->state == ALERT_CLOSED; k++)
-        if (out->alert[k].state == ALERT_CLOSED && out->alert[k].type == alert->type && out->alert[k].severity == alert->severity &&
+        if (out->alert[k].state == ALERT_CLOSED && out->alert[k].type == alert->type &&
+            out->alert[k].severity == alert->severity &&
             out->alert[k].lost == alert->lost)
             fact = &out->alert[k];
     if (!fact) {
         fact = &out->alert[out->alert_count++];
         *fact = (struct alert_fact){ .type = (enum alert_type)alert->type, .severity = (enum alert_severity)alert->severity,
-                                     .state = (enum alert_state)alert->state, .lost = alert->lost, .acknowledged = alert->ack_us != 0 };
+                                     .state = (enum alert_state)alert->state, .lost = alert->lost,
+                                         .acknowledged = alert->ack_us != 0 };
     }
     join_alert(fact, out->window, i);
 }

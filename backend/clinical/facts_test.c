@@ -41,7 +41,8 @@ static void trends(void **state)
 static void values_and_marks(void **state)
 {
     (void)state;
-    struct reading readings[] = { reading_of(0, 88, 97, 128, 82, 370, 16), reading_of(1, 0, 20, 0, 0, 0, 0), reading_of(2, 112, 91, 92, 0, 384, 24) };
+    struct reading readings[] = { reading_of(0, 88, 97, 128, 82, 370, 16), reading_of(1, 0, 20, 0, 0, 0, 0),
+                                  reading_of(2, 112, 91, 92, 0, 384, 24) };
     make(readings, 3, NULL, 0);
     const struct vital_fact *spo2 = &facts.vital[VITAL_SPO2], *systolic = &facts.vital[VITAL_SYSTOLIC];
     assert_int_equal(spo2->count, 2);
@@ -61,7 +62,8 @@ static void calm(void **state)
 {
     (void)state;
     struct reading readings[] = { reading_of(0, 80, 97, 0, 0, 0, 16), reading_of(1, 81, 97, 0, 0, 0, 16) };
-    struct alert sensor = alert_of(ALERT_SENSOR, SEVERITY_INFO, 0, 0, VITAL_ABSENT, 0), fever = alert_of(ALERT_FEVER, SEVERITY_WARNING, 0, 1, 38500, 0);
+    struct alert sensor = alert_of(ALERT_SENSOR, SEVERITY_INFO, 0, 0, VITAL_ABSENT, 0),
+        fever = alert_of(ALERT_FEVER, SEVERITY_WARNING, 0, 1, 38500, 0);
     make(readings, 2, NULL, 0);
     assert_true(facts_patient_stable(&facts));
     make(readings, 2, &sensor, 1);
@@ -78,8 +80,10 @@ static void alerts_grouped_and_ordered(void **state)
     (void)state;
     struct reading readings[] = { reading_of(0, 120, 97, 0, 0, 0, 0), reading_of(4, 125, 97, 0, 0, 0, 0) };
     struct alert alerts[] = {
-        alert_of(ALERT_HYPOXIA, SEVERITY_WARNING, -9, 1, 91000, -8), alert_of(ALERT_HYPOXIA, SEVERITY_WARNING, 2, 3, 90000, 2),
-        alert_of(ALERT_FEVER, SEVERITY_WARNING, 1, 0, 38500, 1), alert_of(ALERT_TACHYCARDIA, SEVERITY_CRITICAL, 0, 0, 120000, 0),
+        alert_of(ALERT_HYPOXIA, SEVERITY_WARNING, -9, 1, 91000, -8),
+            alert_of(ALERT_HYPOXIA, SEVERITY_WARNING, 2, 3, 90000, 2),
+        alert_of(ALERT_FEVER, SEVERITY_WARNING, 1, 0, 38500, 1),
+            alert_of(ALERT_TACHYCARDIA, SEVERITY_CRITICAL, 0, 0, 120000, 0),
         alert_of(ALERT_HYPOTENSION, SEVERITY_CRITICAL, -5, 0, 70000, -4),
     };
     make(readings, 2, alerts, 5);

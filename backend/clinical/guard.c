@@ -88,13 +88,15 @@ struct guarding {
 static void cut(struct guarding *g, const char *text, size_t length, const char *reason)
 {
     if (g->out->cut_count < GUARD_CUTS_MAX)
-        g->out->cuts[g->out->cut_count++] = (struct guard_cut){ arena_copy(g->arena, text, length), arena_copy(g->arena, reason, strlen(reason)) };
+        g->out->cuts[g->out->cut_count++] = (struct guard_cut){ arena_copy(g->arena, text, length),
+                                                                arena_copy(g->arena, reason, strlen(reason)) };
 }
 
 static bool same_word(const struct claim_reader *reader, int at, const char *word)
 {
     const struct token *token = &reader->tokens[at];
-    return at < reader->count && token->length == strlen(word) && strncasecmp(reader->text + token->start, word, token->length) == 0;
+    return at < reader->count && token->length == strlen(word) &&
+        strncasecmp(reader->text + token->start, word, token->length) == 0;
 }
 
 /* "Patient 1 …" becomes "The patient …". */
@@ -105,7 +107,8 @@ static const char *shown_text(struct guarding *g, const char *text, size_t lengt
     buf_init(&buf, 2 * length + 64);
     for (int i = 0; g->options->alias && i + 1 < g->reader.count; i++) {
         const struct token *token = &g->reader.tokens[i], *alias = token + 1;
-        if (!same_word(&g->reader, i, "patient") || !(same_word(&g->reader, i + 1, "1") || same_word(&g->reader, i + 1, "x")))
+        if (!same_word(&g->reader, i, "patient") || !(same_word(&g->reader, i + 1, "1") ||
+                                                      same_word(&g->reader, i + 1, "x")))
             continue;
         bool article = i && same_word(&g->reader, i - 1, "the");
         buf_add(&buf, text + done, token->start - done);
@@ -135,7 +138,8 @@ static void why_not(struct guarding *g, int deepest, char *reason)
     if (g->reader.steps < 0)
         (void)snprintf(reason, CLAIM_REASON_SIZE, "too involved to be understood");
     else if (unknown >= 0 && !same_word(&g->reader, unknown, g->id))
-        (void)snprintf(reason, CLAIM_REASON_SIZE, "unknown word '%.*s'", g->reader.tokens[unknown].length > 40 ? 40 : g->reader.tokens[unknown].length,
+        (void)snprintf(reason, CLAIM_REASON_SIZE, "unknown word '%.*s'",
+                       g->reader.tokens[unknown].length > 40 ? 40 : g->reader.tokens[unknown].length,
                        g->reader.text + g->reader.tokens[unknown].start);
     else if (deepest < 0)
         (void)snprintf(reason, CLAIM_REASON_SIZE, "not understood");
@@ -213,7 +217,8 @@ static void add_omitted(struct guarding *g)
     struct summary_text *kept = &g->out->kept;
     for (int i = facts->alert_count - 1; i >= 0; i--) {
         const struct alert_fact *alert = &facts->alert[i];
-        if (alert->state == ALERT_CLOSED || alert->severity != SEVERITY_CRITICAL || (alert->members & ~g->critical_told) == 0)
+        if (alert->state == ALERT_CLOSED || alert->severity != SEVERITY_CRITICAL ||
+            (alert->members & ~g->critical_told) == 0)
             continue;
         CHECK(kept->count < SENTENCES_MAX);
         memmove(kept->sentences + 1, kept->sentences, (size_t)kept->count * sizeof *kept->sentences);

@@ -142,7 +142,8 @@ static void untrue_sentences_go(void **state)
         { "Heart rate rose from 112 to 88 bpm.", "heart rate did not move that way" },
         { "Heart rate was stable.", "heart rate is rising in this period" },
         { "Heart rate was not rising.", NULL },
-        { "Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00, peaking at 119 bpm.", "119 is not the highest heart rate" },
+        { "Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00, peaking at 119 bpm.",
+          "119 is not the highest heart rate" },
         { "SpO2 was within normal limits.", "SpO2 is not normal throughout" },
         { "Heart rate rose to 110 bpm.", "heart rate did not move that way" }, /* it fell to it */
         { "Heart rate was 88 bpm.", "88 is not the last heart rate" },
@@ -160,7 +161,8 @@ static void untrue_sentences_go(void **state)
         { "Fever is active since 12:36.", "no such alarm" },
         { "Fever was present from 12:36 to 12:54.", "no such alarm" },
         { "Patient X experienced bradycardia during the monitoring period.", "no such alarm: bradycardia" },
-        { "Patient X remained stable with no critical abnormalities detected during the monitoring period.", "the patient was not stable" },
+        { "Patient X remained stable with no critical abnormalities detected during the monitoring period.",
+          "the patient was not stable" },
         { "Patient P002 had critical hypoxia.", "unknown word 'P002'" },
         { "Ada Adler had critical hypoxia.", "unknown word 'Ada'" },
         { "No alarms were raised.", "there are alarms" },
@@ -184,7 +186,8 @@ static void untrue_sentences_go(void **state)
         { "Peaking at 120 bpm.", "it is not said which vital is meant" },
         { "Lowest heart rate 88 % at 12:56.", "the unit does not fit" },
         { "Lowest heart rate 88 bpm at 12:57.", "no reading shows heart rate 88 at 12:57" },
-        { "Tachycardia is active since 12:58, lowest heart rate 88 bpm.", "the other extreme of heart rate belongs to the alarm" },
+        { "Tachycardia is active since 12:58, lowest heart rate 88 bpm.",
+          "the other extreme of heart rate belongs to the alarm" },
         { "Blood pressure ranged from 92 to 128 mmHg.", "a range belongs to the systolic" },
         { "Heart rate ranged from 88 to 120 %.", "the unit does not fit" },
         { "Heart rate ranged from 88 bpm (12:57) to 120 bpm.", "no reading shows heart rate 88 at 12:57" },
@@ -231,7 +234,8 @@ static void critical_alert_is_added(void **state)
 static void evidence_and_wording(void **state)
 {
     (void)state;
-    check(ill(), "Patient 1 experienced tachycardia. Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00\n- Temperature was stable. Temperature was stable.");
+    check(ill(),
+          "Patient 1 experienced tachycardia. Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00\n- Temperature was stable. Temperature was stable.");
     assert_string_equal(result.kept.sentences[1].text, "The patient experienced tachycardia.");
     const struct sentence *moved = &result.kept.sentences[2];
     assert_string_equal(moved->text, "Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00.");
@@ -242,7 +246,8 @@ static void evidence_and_wording(void **state)
     assert_string_equal(result.cuts[0].reason, "said before");
     assert_int_equal(result.sentence_count, 4);
     /* A clinician's "patient 1" may be someone else. */
-    guard_check(ill(), "Patient 1 experienced tachycardia.", &(struct guard_options){ .patient_id = "P001" }, &arena, &result);
+    guard_check(ill(), "Patient 1 experienced tachycardia.", &(struct guard_options){ .patient_id = "P001" }, &arena,
+                &result);
     assert_int_equal(result.cut_count, 1);
 }
 
@@ -275,11 +280,13 @@ static uint32_t random_next(uint64_t *seed)
 static size_t random_readings(uint64_t *seed, struct reading *out, size_t max)
 {
     size_t count = 1 + random_next(seed) % max;
-    int drift = (int)(random_next(seed) % 5) - 2, step = random_next(seed) % 3 ? 1 : 0, noise = random_next(seed) % 3 ? 3 : 40;
+    int drift = (int)(random_next(seed) % 5) - 2, step = random_next(seed) % 3 ? 1 : 0,
+        noise = random_next(seed) % 3 ? 3 : 40;
     unsigned absent = random_next(seed) % 3 ? 0 : random_next(seed);
     for (size_t i = 0; i < count; i++) {
         int at = (int)i * drift + (int)(random_next(seed) % (unsigned)noise);
-        int values[] = { 85 + at, random_next(seed) % 30 ? 96 - at / 4 : 20, 120 - at, 80 - at / 2, 370 + at / 2, 16 + at / 3 };
+        int values[] = { 85 + at, random_next(seed) % 30 ? 96 - at / 4 : 20, 120 - at, 80 - at / 2, 370 + at / 2,
+                         16 + at / 3 };
         for (int v = 0; v < 6; v++)
             if ((absent >> v & 1) || random_next(seed) % 12 == 0)
                 values[v] = 0;
@@ -297,7 +304,8 @@ static size_t random_alerts(uint64_t *seed, struct alert *out)
         int type = (int)(random_next(seed) % ALERT_TYPE_COUNT), onset = 2 * (int)i - 15 + (int)(random_next(seed) % 2);
         int end = random_next(seed) % 2 || (open >> type & 1) ? onset + (int)(random_next(seed) % 5) : 0;
         open |= end ? 0 : 1u << type;
-        out[i] = alert_of((enum alert_type)type, random_next(seed) % 2 ? SEVERITY_CRITICAL : SEVERITY_WARNING, onset, end,
+        out[i] = alert_of((enum alert_type)type, random_next(seed) % 2 ? SEVERITY_CRITICAL : SEVERITY_WARNING, onset,
+                          end,
                           type == ALERT_SENSOR ? VITAL_ABSENT : 100000 + (int)i * 1000, onset);
         if (end && !(open >> type & 1) && random_next(seed) % 3 == 0) {
             out[i].state = ALERT_LATCHED;
@@ -324,8 +332,10 @@ static void what_the_writer_writes_is_proven(void **state)
         writer_write(facts, seed, &arena, text);
         check(facts, summary_join(text, &arena));
         if (result.cut_count || result.added)
-            fail_msg("%s", result.cut_count ? arena_printf(&arena, "cut: %s: %s", result.cuts[0].text, result.cuts[0].reason)
-                                            : arena_printf(&arena, "omitted: %s in %s", result.kept.sentences[0].text, summary_join(text, &arena)));
+            fail_msg("%s", result.cut_count ? arena_printf(&arena, "cut: %s: %s", result.cuts[0].text,
+                                                           result.cuts[0].reason)
+                                            : arena_printf(&arena, "omitted: %s in %s", result.kept.sentences[0].text,
+                                                           summary_join(text, &arena)));
         arena_reset(&arena);
     }
 }
@@ -347,8 +357,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(true_sentences_stay), cmocka_unit_test(untrue_sentences_go), cmocka_unit_test(critical_alert_is_added),
-        cmocka_unit_test(evidence_and_wording), cmocka_unit_test(long_and_odd_texts), cmocka_unit_test(what_the_writer_writes_is_proven),
+        cmocka_unit_test(true_sentences_stay), cmocka_unit_test(untrue_sentences_go),
+            cmocka_unit_test(critical_alert_is_added),
+        cmocka_unit_test(evidence_and_wording), cmocka_unit_test(long_and_odd_texts),
+            cmocka_unit_test(what_the_writer_writes_is_proven),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -53,7 +53,8 @@ void sentence_cite(struct sentence *sentence, const struct evidence *evidence)
 {
     for (int i = 0; i < sentence->evidence_count; i++) {
         const struct evidence *old = &sentence->evidence[i];
-        if (old->is_alert == evidence->is_alert && old->time_us == evidence->time_us && old->source == evidence->source &&
+        if (old->is_alert == evidence->is_alert && old->time_us == evidence->time_us &&
+            old->source == evidence->source &&
             old->alert_type == evidence->alert_type)
             return;
     }
@@ -169,7 +170,8 @@ static struct slots vital_slots(struct draft *draft, enum vital vital)
 {
     const struct vital_fact *fact = &draft->facts->vital[vital];
     bool pair = vital == VITAL_SYSTOLIC && is_pair(fact);
-    int32_t first_other = pair ? fact->first.other_milli : VITAL_ABSENT, last_other = pair ? fact->last.other_milli : VITAL_ABSENT;
+    int32_t first_other = pair ? fact->first.other_milli : VITAL_ABSENT,
+        last_other = pair ? fact->last.other_milli : VITAL_ABSENT;
     struct slots slots = { 0 };
     slots.text['v'] = name_of(draft->facts, vital);
     slots.text['w'] = vital_word(vital);
@@ -205,14 +207,16 @@ static struct slots alert_slots(struct draft *draft, const struct alert_fact *al
 {
     struct slots slots = { 0 };
     struct arena *arena = draft->arena;
-    slots.text['c'] = arena_printf(arena, "%s%s", alert->severity == SEVERITY_CRITICAL ? "critical " : "", alert_word(alert->type));
+    slots.text['c'] = arena_printf(arena, "%s%s", alert->severity == SEVERITY_CRITICAL ? "critical " : "",
+                                   alert_word(alert->type));
     slots.text['u'] = alert->acknowledged ? "an acknowledged" : "an unacknowledged";
     slots.text['n'] = arena_printf(arena, "%d", alert->count);
     slots.text['o'] = clock_text(draft, alert->onset_us);
     slots.text['f'] = alert->end_us ? clock_text(draft, alert->end_us) : NULL;
     if (alert->has_peak) {
         enum vital vital = alert_rules[alert->type].vital;
-        slots.text['k'] = arena_printf(arena, "%s %s", alert_rules[alert->type].high ? "highest" : "lowest", vital_word(vital));
+        slots.text['k'] = arena_printf(arena, "%s %s", alert_rules[alert->type].high ? "highest" : "lowest",
+                                       vital_word(vital));
         slots.text['p'] = number_text(draft, vital, alert->peak.milli, VITAL_ABSENT, true);
         slots.text['q'] = clock_text(draft, alert->peak.time_us);
     }
@@ -233,7 +237,8 @@ static void write_open_alert(struct draft *draft, const struct alert_fact *alert
         add_peak(draft, alert, slots);
         return;
     }
-    add(draft, PICK(draft, "$c has been active since $o", "$c is active since $o", "$c has been present since $o"), slots);
+    add(draft, PICK(draft, "$c has been active since $o", "$c is active since $o", "$c has been present since $o"),
+        slots);
     add_peak(draft, alert, slots);
     if (alert->acknowledged)
         add(draft, PICK(draft, "; it was acknowledged", "; the alarm was acknowledged"), slots);
@@ -244,14 +249,17 @@ static void write_open_alert(struct draft *draft, const struct alert_fact *alert
 static void write_ended_alert(struct draft *draft, const struct alert_fact *alert, const struct slots *slots)
 {
     if (alert->count > 1)
-        add(draft, PICK(draft, "$c occurred $n times between $o and $f", "$c was present $n times from $o to $f"), slots);
+        add(draft, PICK(draft, "$c occurred $n times between $o and $f", "$c was present $n times from $o to $f"),
+            slots);
     else if (strcmp(slots->text['o'], slots->text['f']) == 0)
         add(draft, PICK(draft, "$c occurred briefly at $o", "there was brief $c at $o"), slots);
     else
-        add(draft, PICK(draft, "$c was present from $o to $f", "$c lasted from $o to $f", "$c occurred between $o and $f"), slots);
+        add(draft, PICK(draft, "$c was present from $o to $f", "$c lasted from $o to $f",
+                        "$c occurred between $o and $f"), slots);
     add_peak(draft, alert, slots);
     if (alert->state != ALERT_CLOSED && !alert->acknowledged)
-        add(draft, PICK(draft, "; the alarm still awaits acknowledgement", "; the alarm has not been acknowledged"), slots);
+        add(draft, PICK(draft, "; the alarm still awaits acknowledgement", "; the alarm has not been acknowledged"),
+            slots);
 }
 
 static const char *lost_text(struct draft *draft, uint8_t lost, int *out_count)
@@ -275,15 +283,20 @@ static void write_sensor(struct draft *draft, const struct alert_fact *alert, st
     slots->text['i'] = count > 1 ? "s" : "";
     slots->text['w'] = alert->end_us ? (count > 1 ? "were" : "was") : (count > 1 ? "have been" : "has been");
     if (!count)
-        add(draft, alert->end_us ? "a sensor disconnection lasted from $o to $f" : "a sensor disconnection is active since $o", slots);
+        add(draft, alert->end_us ? "a sensor disconnection lasted from $o to $f"
+            : "a sensor disconnection is active since $o", slots);
     else if (!alert->end_us)
-        add(draft, PICK(draft, "the $v signal$i $w lost since $o", "no values of $v have been received since $o"), slots);
+        add(draft, PICK(draft, "the $v signal$i $w lost since $o", "no values of $v have been received since $o"),
+            slots);
     else if (alert->count > 1)
-        add(draft, PICK(draft, "the $v signal$i $w lost $n times between $o and $f", "the $v signal$i $w lost $n times from $o to $f"), slots);
+        add(draft, PICK(draft, "the $v signal$i $w lost $n times between $o and $f",
+                        "the $v signal$i $w lost $n times from $o to $f"), slots);
     else if (strcmp(slots->text['o'], slots->text['f']) == 0)
-        add(draft, PICK(draft, "the $v signal$i $w lost briefly at $o", "the $v signal$i $w briefly lost at $o"), slots);
+        add(draft, PICK(draft, "the $v signal$i $w lost briefly at $o", "the $v signal$i $w briefly lost at $o"),
+            slots);
     else
-        add(draft, PICK(draft, "the $v signal$i $w lost from $o to $f", "no values of $v were received from $o to $f"), slots);
+        add(draft, PICK(draft, "the $v signal$i $w lost from $o to $f",
+                        "no values of $v were received from $o to $f"), slots);
 }
 
 static void write_alert(struct draft *draft, const struct alert_fact *alert)
@@ -308,7 +321,8 @@ int writer_alerts_told(const struct facts *facts)
 {
     int told = 0;
     while (told < facts->alert_count &&
-           (told < ALERT_SENTENCES_MAX || (facts->alert[told].state != ALERT_CLOSED && facts->alert[told].severity == SEVERITY_CRITICAL)))
+           (told < ALERT_SENTENCES_MAX || (facts->alert[told].state != ALERT_CLOSED &&
+                                           facts->alert[told].severity == SEVERITY_CRITICAL)))
         told++;
     return told;
 }
@@ -331,7 +345,8 @@ static void write_calm(struct draft *draft)
 {
     if (!facts_patient_stable(draft->facts) || draft->facts->window->alert_count || !begin(draft))
         return;
-    add(draft, PICK(draft, "the patient remained stable without alarms", "the patient was stable, with no alarms in this period",
+    add(draft, PICK(draft, "the patient remained stable without alarms",
+                    "the patient was stable, with no alarms in this period",
                     "the patient remained stable and no alarms were raised"), NULL);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (draft->facts->vital[vital].count)
@@ -365,13 +380,17 @@ static void add_overshoot(struct draft *draft, enum vital vital, const struct sl
     const struct vital_fact *fact = &draft->facts->vital[vital];
     bool pair = slots->text['v'] != slots->text['w'];
     if (overshoots(fact, vital, true)) {
-        add(draft, pair ? PICK(draft, ", with a peak systolic pressure of $h at $x", ", highest systolic pressure $h at $x")
-                        : PICK(draft, ", with a peak of $h at $x", ", peaking at $h at $x", ", with a maximum of $h at $x"), slots);
+        add(draft, pair ? PICK(draft, ", with a peak systolic pressure of $h at $x",
+                               ", highest systolic pressure $h at $x")
+                        : PICK(draft, ", with a peak of $h at $x", ", peaking at $h at $x",
+                               ", with a maximum of $h at $x"), slots);
         cite_value(draft, &fact->max);
     }
     if (overshoots(fact, vital, false)) {
-        add(draft, pair ? PICK(draft, ", with the lowest systolic pressure of $l at $m", ", lowest systolic pressure $l at $m")
-                        : PICK(draft, ", with a low of $l at $m", ", reaching a low of $l at $m", ", with a minimum of $l at $m"), slots);
+        add(draft, pair ? PICK(draft, ", with the lowest systolic pressure of $l at $m",
+                               ", lowest systolic pressure $l at $m")
+                        : PICK(draft, ", with a low of $l at $m", ", reaching a low of $l at $m",
+                               ", with a minimum of $l at $m"), slots);
         cite_value(draft, &fact->min);
     }
 }
@@ -380,7 +399,8 @@ static void add_moved(struct draft *draft, enum vital vital)
 {
     const struct vital_fact *fact = &draft->facts->vital[vital];
     struct slots slots = vital_slots(draft, vital);
-    add(draft, moved_template(draft, fact->trend == TREND_RISING, strcmp(slots.text['s'], slots.text['e']) == 0), &slots);
+    add(draft, moved_template(draft, fact->trend == TREND_RISING, strcmp(slots.text['s'], slots.text['e']) == 0),
+        &slots);
     cite_ends(draft, vital);
     add_overshoot(draft, vital, &slots);
 }
@@ -458,13 +478,15 @@ static void write_stable(struct draft *draft)
     if (!count || !begin(draft))
         return;
     unsigned form = choose(draft, 3);
-    buf_add_text(&draft->text, form == 0 ? PICK(draft, "stable: ", "without relevant change: ") : form == 1 ? "no relevant change in " : "");
+    buf_add_text(&draft->text, form == 0 ? PICK(draft, "stable: ", "without relevant change: ") : form == 1
+                 ? "no relevant change in " : "");
     for (int i = 0; i < count; i++) {
         buf_add_text(&draft->text, joint(i, count));
         add_range(draft, vitals[i], form != 0);
     }
     if (form == 2)
-        buf_add_text(&draft->text, count > 1 ? PICK(draft, " were stable", " remained stable") : PICK(draft, " was stable", " remained stable"));
+        buf_add_text(&draft->text, count > 1 ? PICK(draft, " were stable", " remained stable") : PICK(draft,
+                " was stable", " remained stable"));
     end(draft);
 }
 
@@ -526,7 +548,8 @@ static void write_missing(struct draft *draft)
     if (!lost || !begin(draft))
         return;
     cite_window(draft);
-    add(draft, PICK(draft, "$v $w not measured", "not measured in this period: $v", "no values of $v were recorded"), &slots);
+    add(draft, PICK(draft, "$v $w not measured", "not measured in this period: $v", "no values of $v were recorded"),
+        &slots);
     end(draft);
 }
 
@@ -542,7 +565,8 @@ static void write_implausible(struct draft *draft)
         slots.text['i'] = count > 1 ? "s" : "";
         slots.text['w'] = count > 1 ? "were" : "was";
         cite_window(draft);
-        add(draft, PICK(draft, "$n implausible $v value$i $w left out", "$n $v value$i $w implausible and left out"), &slots);
+        add(draft, PICK(draft, "$n implausible $v value$i $w left out", "$n $v value$i $w implausible and left out"),
+            &slots);
         end(draft);
     }
 }
@@ -560,7 +584,8 @@ static void write_news2(struct draft *draft)
     if (news2->low == news2->high)
         add(draft, PICK(draft, "NEWS2 is $l", "the NEWS2 score is $l", "NEWS2: $l"), &slots);
     else
-        add(draft, PICK(draft, "NEWS2 is between $l and $h, because inputs are missing", "NEWS2: $l-$h, as inputs are missing",
+        add(draft, PICK(draft, "NEWS2 is between $l and $h, because inputs are missing",
+                        "NEWS2: $l-$h, as inputs are missing",
                         "the NEWS2 score is $l to $h, because inputs are missing"), &slots);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (draft->facts->vital[vital].count)
@@ -604,7 +629,8 @@ void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena,
     buf_free(&draft.text);
 }
 
-void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena, struct sentence *out)
+void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena,
+                  struct sentence *out)
 {
     struct summary_text *one = arena_alloc(arena, sizeof *one);
     struct draft draft = { .facts = facts, .out = one, .arena = arena, .seed = seed };

@@ -96,7 +96,8 @@ static void put_kept(struct json_writer *w, const struct window_document *docume
         json_put_array(w, "evidence");
         for (int e = 0; e < sentence->evidence_count; e++) {
             char id[EVIDENCE_ID_SIZE];
-            evidence_id(&sentence->evidence[e], document->patient_id, document->sources[sentence->evidence[e].source], id);
+            evidence_id(&sentence->evidence[e], document->patient_id, document->sources[sentence->evidence[e].source],
+                        id);
             json_put_text(w, NULL, id);
         }
         json_put_end(w);
@@ -138,7 +139,8 @@ static void print_text(const struct guard_result *result, const char *text)
         (void)fprintf(stderr, "added: %d about critical alerts that the text omits\n", result->added);
 }
 
-static bool run(const struct arguments *arguments, struct arena *arena, struct buf *window, struct buf *text, bool *out_cut, struct err *err)
+static bool run(const struct arguments *arguments, struct arena *arena, struct buf *window, struct buf *text,
+                bool *out_cut, struct err *err)
 {
     struct window_document document;
     struct facts *facts = arena_alloc(arena, sizeof *facts);
@@ -150,7 +152,8 @@ static bool run(const struct arguments *arguments, struct arena *arena, struct b
     if (text->length && strlen(text->data) != text->length)
         return err_set(err, ERR_INPUT, "%s: has a NUL byte", arguments->text);
     facts_make(&document.window, &alarm_limits_default, facts);
-    struct guard_options options = { .patient_id = document.patient_id[0] ? document.patient_id : NULL, .alias = arguments->alias };
+    struct guard_options options = { .patient_id = document.patient_id[0] ? document.patient_id : NULL,
+                                     .alias = arguments->alias };
     guard_check(facts, text->length ? text->data : "", &options, arena, result);
     const char *kept = summary_join(&result->kept, arena);
     if (arguments->json)

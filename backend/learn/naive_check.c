@@ -26,15 +26,22 @@ static const char known_words[] =
     "below under above x ";
 
 static const struct { const char *text; int vital; } vital_names[] = {
-    { "systolic pressure", VITAL_SYSTOLIC }, { "systolic blood pressure", VITAL_SYSTOLIC }, { "diastolic pressure", VITAL_DIASTOLIC },
-    { "diastolic blood pressure", VITAL_DIASTOLIC }, { "blood pressure", VITAL_SYSTOLIC }, { "bp ", VITAL_SYSTOLIC }, { "heart rate", VITAL_HEART_RATE },
-    { "hr ", VITAL_HEART_RATE }, { "pulse", VITAL_HEART_RATE }, { "spo2", VITAL_SPO2 }, { "oxygen saturation", VITAL_SPO2 },
-    { "temperature", VITAL_TEMPERATURE }, { "temp ", VITAL_TEMPERATURE }, { "respiratory rate", VITAL_RESPIRATORY }, { "rr ", VITAL_RESPIRATORY },
+    { "systolic pressure", VITAL_SYSTOLIC }, { "systolic blood pressure", VITAL_SYSTOLIC },
+        { "diastolic pressure", VITAL_DIASTOLIC },
+    { "diastolic blood pressure", VITAL_DIASTOLIC }, { "blood pressure", VITAL_SYSTOLIC }, { "bp ", VITAL_SYSTOLIC },
+        { "heart rate", VITAL_HEART_RATE },
+    { "hr ", VITAL_HEART_RATE }, { "pulse", VITAL_HEART_RATE }, { "spo2", VITAL_SPO2 },
+        { "oxygen saturation", VITAL_SPO2 },
+    { "temperature", VITAL_TEMPERATURE }, { "temp ", VITAL_TEMPERATURE }, { "respiratory rate", VITAL_RESPIRATORY },
+        { "rr ", VITAL_RESPIRATORY },
 };
 static const struct { const char *text; int type; } alarm_names[] = {
-    { "tachycardia", ALERT_TACHYCARDIA }, { "bradycardia", ALERT_BRADYCARDIA }, { "hypoxia", ALERT_HYPOXIA }, { "hypertension", ALERT_HYPERTENSION },
-    { "hypotension", ALERT_HYPOTENSION }, { "fever", ALERT_FEVER }, { "hypothermia", ALERT_HYPOTHERMIA }, { "tachypnea", ALERT_TACHYPNEA },
-    { "bradypnea", ALERT_BRADYPNEA }, { "sensor disconnection", ALERT_SENSOR }, { "signal", ALERT_SENSOR }, { "received", ALERT_SENSOR },
+    { "tachycardia", ALERT_TACHYCARDIA }, { "bradycardia", ALERT_BRADYCARDIA }, { "hypoxia", ALERT_HYPOXIA },
+        { "hypertension", ALERT_HYPERTENSION },
+    { "hypotension", ALERT_HYPOTENSION }, { "fever", ALERT_FEVER }, { "hypothermia", ALERT_HYPOTHERMIA },
+        { "tachypnea", ALERT_TACHYPNEA },
+    { "bradypnea", ALERT_BRADYPNEA }, { "sensor disconnection", ALERT_SENSOR }, { "signal", ALERT_SENSOR },
+        { "received", ALERT_SENSOR },
 };
 static const char *const up_words[] = { "rose", "risen", "rising", "increas", "climb", "went up" };
 static const char *const down_words[] = { "fell", "fallen", "falling", "decreas", "dropped", "declin", "came down" };
@@ -59,7 +66,8 @@ static bool is_value(const struct window *window, int vital, double value, int m
 {
     for (size_t i = 0; i < window->reading_count; i++) {
         const struct reading *r = &window->readings[i];
-        if (r->implausible >> vital & 1 || r->value_milli[vital] == VITAL_ABSENT || fabs(r->value_milli[vital] / 1000.0 - value) > 1e-6)
+        if (r->implausible >> vital & 1 || r->value_milli[vital] == VITAL_ABSENT ||
+            fabs(r->value_milli[vital] / 1000.0 - value) > 1e-6)
             continue;
         if (minute < 0 || (r->time_us / 60000000) % 1440 == minute)
             return true;
@@ -72,7 +80,8 @@ static bool is_peak(const struct window *window, int vital, double value, int mi
 {
     for (size_t i = 0; i < window->alert_count; i++) {
         const struct alert *alert = &window->alerts[i];
-        if (alert->type < ALERT_RULE_COUNT && (int)alert_rules[alert->type].vital == vital && fabs(alert->peak_milli / 1000.0 - value) < 1e-6 &&
+        if (alert->type < ALERT_RULE_COUNT && (int)alert_rules[alert->type].vital == vital &&
+            fabs(alert->peak_milli / 1000.0 - value) < 1e-6 &&
             (minute < 0 || (alert->peak_us / 60000000) % 1440 == minute))
             return true;
     }
@@ -86,7 +95,8 @@ static bool is_some_time(const struct window *window, int minute)
             return true;
     for (size_t i = 0; i < window->alert_count; i++) {
         const struct alert *alert = &window->alerts[i];
-        if ((alert->onset_us / 60000000) % 1440 == minute || (alert->end_us && (alert->end_us / 60000000) % 1440 == minute) ||
+        if ((alert->onset_us / 60000000) % 1440 == minute ||
+            (alert->end_us && (alert->end_us / 60000000) % 1440 == minute) ||
             (alert->peak_us && (alert->peak_us / 60000000) % 1440 == minute))
             return true;
     }
@@ -119,8 +129,10 @@ static bool has_alarm(const struct naive *n, int type, bool critical, int state,
     for (size_t i = 0; i < n->window->alert_count; i++) {
         const struct alert *alert = &n->window->alerts[i];
         bool open = alert->state == ALERT_ACTIVE || alert->state == ALERT_LATCHED;
-        if (alert->type == type && (!critical || alert->severity == SEVERITY_CRITICAL) && (state < 0 || open == (state == 1)) &&
-            (onset < 0 || (alert->onset_us / 60000000) % 1440 == onset) && (acknowledged < 0 || (alert->ack_us != 0) == (acknowledged == 1)))
+        if (alert->type == type && (!critical || alert->severity == SEVERITY_CRITICAL) &&
+            (state < 0 || open == (state == 1)) &&
+            (onset < 0 || (alert->onset_us / 60000000) % 1440 == onset) &&
+                (acknowledged < 0 || (alert->ack_us != 0) == (acknowledged == 1)))
             return true;
     }
     return false;
@@ -171,7 +183,8 @@ static size_t open_alerts(const struct window *window, bool critical)
 {
     size_t count = 0;
     for (size_t i = 0; i < window->alert_count; i++)
-        count += window->alerts[i].state != ALERT_CLOSED && (!critical || window->alerts[i].severity == SEVERITY_CRITICAL);
+        count += window->alerts[i].state != ALERT_CLOSED &&
+            (!critical || window->alerts[i].severity == SEVERITY_CRITICAL);
     return count;
 }
 
@@ -222,7 +235,8 @@ static bool is_news2(const struct naive *n, double value)
 static const char *check_unit(struct naive *n, const char *behind)
 {
     static const struct { const char *unit; unsigned vitals; } units[] = {
-        { " bpm", 1u << VITAL_HEART_RATE }, { "%", 1u << VITAL_SPO2 }, { " mmhg", 1u << VITAL_SYSTOLIC | 1u << VITAL_DIASTOLIC },
+        { " bpm", 1u << VITAL_HEART_RATE }, { "%", 1u << VITAL_SPO2 },
+            { " mmhg", 1u << VITAL_SYSTOLIC | 1u << VITAL_DIASTOLIC },
         { " \xc2\xb0" "c", 1u << VITAL_TEMPERATURE }, { "/min", 1u << VITAL_RESPIRATORY | 1u << VITAL_HEART_RATE },
     };
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
@@ -250,13 +264,16 @@ static const char *check_extreme(struct naive *n, double value)
         if (*p == ',' || *p == ';' || *p == '(')
             clause = p;
     bool high = strstr(clause, "highest") || strstr(clause, "peak") || strstr(clause, "maximum");
-    bool low = strstr(clause, "lowest") || strstr(clause, " low of") || strstr(clause, "minimum") || strstr(clause, "a low ");
+    bool low = strstr(clause, "lowest") || strstr(clause, " low of") || strstr(clause, "minimum") ||
+        strstr(clause, "a low ");
     for (size_t i = 0; i < n->window->reading_count && high != low; i++) {
         const struct reading *r = &n->window->readings[i];
-        if (r->implausible >> n->vital & 1 || r->value_milli[n->vital] == VITAL_ABSENT || is_peak(n->window, n->vital, value, -1))
+        if (r->implausible >> n->vital & 1 || r->value_milli[n->vital] == VITAL_ABSENT ||
+            is_peak(n->window, n->vital, value, -1))
             continue;
         /* Within an alarm only its own time counts; there the value must at least be on the right side of the mean. */
-        if (n->alarm < 0 && (high ? r->value_milli[n->vital] / 1000.0 > value + 1e-6 : r->value_milli[n->vital] / 1000.0 < value - 1e-6))
+        if (n->alarm < 0 && (high ? r->value_milli[n->vital] / 1000.0 > value + 1e-6
+                             : r->value_milli[n->vital] / 1000.0 < value - 1e-6))
             return say(n, "no extreme", n->at);
         if (n->alarm >= 0 && n->alarm < ALERT_RULE_COUNT && alert_rules[n->alarm].high != high)
             return say(n, "the other extreme", n->at);
@@ -278,7 +295,10 @@ static const char *check_number(struct naive *n)
     if (n->vital < 0)
         return say(n, "a number of nothing", n->at);
     bool diastolic = n->at > n->start && n->at[-1] == '/' && n->has_before;
-    int vital = diastolic ? VITAL_DIASTOLIC : n->vital, minute = diastolic ? -1 : minute_behind(*behind == '/' && isdigit(behind[1]) ? strpbrk(behind, " ,") ? strpbrk(behind, " ,") : behind : behind);
+    int vital = diastolic ? VITAL_DIASTOLIC : n->vital,
+        minute = diastolic ? -1 : minute_behind(*behind == '/' &&
+                                                isdigit(behind[1]) ? strpbrk(behind, " ,") ? strpbrk(behind,
+                                                        " ,") : behind : behind);
     if (!is_value(n->window, vital, value, minute) && !is_peak(n->window, vital, value, minute))
         return say(n, "value", n->at);
     if (!diastolic && (wrong = check_unit(n, behind)))
@@ -367,14 +387,16 @@ static const char *check_turn(struct naive *n)
         clause = *p == ';' ? p : clause;
     if (missing && !strstr(clause, "received"))
         for (size_t i = 0; i < sizeof vital_names / sizeof *vital_names; i++)
-            if (strstr(clause, vital_names[i].text) && strcmp(vital_names[i].text, "blood pressure") != 0 && last_value(n->window, vital_names[i].vital) != VITAL_ABSENT)
+            if (strstr(clause, vital_names[i].text) && strcmp(vital_names[i].text, "blood pressure") != 0 &&
+                last_value(n->window, vital_names[i].vital) != VITAL_ABSENT)
                 return say(n, "was measured", n->start);
     return NULL;
 }
 
 static const char *check_trend(struct naive *n)
 {
-    if (n->direction && n->vital >= 0 && !strpbrk(n->start, "0123456789") && drift(n->window, n->vital) * n->direction <= 0)
+    if (n->direction && n->vital >= 0 && !strpbrk(n->start, "0123456789") &&
+        drift(n->window, n->vital) * n->direction <= 0)
         return say(n, "direction", n->start);
     if (!strstr(n->start, "patient") || !strstr(n->start, "stable"))
         return NULL;
@@ -405,10 +427,12 @@ const char *naive_check(const struct window *window, const struct alarm_limits *
         } else if (begins && isalpha((unsigned char)*n.at)) {
             name_vital(&n);
             size_t word = strspn(n.at, "abcdefghijklmnopqrstuvwxyz0123456789");
-            if ((wrong = check_word(&n, word)) || (wrong = check_alarm(&n)) || (wrong = check_acknowledged(&n)) || (wrong = check_turn(&n)))
+            if ((wrong = check_word(&n, word)) || (wrong = check_alarm(&n)) || (wrong = check_acknowledged(&n)) ||
+                (wrong = check_turn(&n)))
                 break;
             n.at += word;
-        } else if (strchr(" ,;:()-/%=<>.", *n.at) || starts(n.at, "\xc2\xb0") || starts(n.at, "\xb0") || starts(n.at, "\xe2\x80\x93")) {
+        } else if (strchr(" ,;:()-/%=<>.", *n.at) || starts(n.at, "\xc2\xb0") || starts(n.at, "\xb0") ||
+                   starts(n.at, "\xe2\x80\x93")) {
             if (starts(n.at, "; ") || starts(n.at, ", while") || starts(n.at, ", and"))
                 n.direction = 0;
             n.at += starts(n.at, "\xe2\x80\x93") ? 3 : 1;

@@ -131,7 +131,8 @@ bool served_open(const char *dir, const struct served_options *options, struct s
     atomic_init(&served->references, 1);
     (void)snprintf(info->dir, sizeof info->dir, "%s", dir);
     base_name(dir, info->name, sizeof info->name);
-    if (!served_card_read(dir, &card, err) || !t5_model_open(dir, &(struct t5_model_options){ .precision = options->precision }, &served->model, err))
+    if (!served_card_read(dir, &card, err) || !t5_model_open(dir,
+                                                             &(struct t5_model_options){ .precision = options->precision }, &served->model, err))
         goto failed;
     info->format = card.format;
     (void)str_copy(info->description, sizeof info->description, card.description);
@@ -217,19 +218,22 @@ static struct served_ticket *new_ticket(struct served *served, int64_t deadline_
     return ticket;
 }
 
-bool served_submit(struct served *served, const struct facts *facts, int64_t deadline_us, struct served_ticket **out, struct err *err)
+bool served_submit(struct served *served, const struct facts *facts, int64_t deadline_us, struct served_ticket **out,
+                   struct err *err)
 {
     struct buf input;
     int32_t ids[MODEL_TOKENS_MAX];
     size_t count = 0;
     buf_init(&input, MODEL_INPUT_SIZE_MAX);
     model_input(facts, served->info.format, &input);
-    bool ok = t5_encode(t5_model_tokenizer(served->model), input.data, input.length, MODEL_TOKENS_MAX, ids, &count, err);
+    bool ok = t5_encode(t5_model_tokenizer(served->model), input.data, input.length, MODEL_TOKENS_MAX, ids, &count,
+                        err);
     buf_free(&input);
     if (!ok)
         return false;
     struct served_ticket *ticket = new_ticket(served, deadline_us);
-    struct t5_request request = { .input_ids = ids, .input_count = count, .params = served->params, .deadline_us = deadline_us,
+    struct t5_request request = { .input_ids = ids, .input_count = count, .params = served->params,
+                                  .deadline_us = deadline_us,
                                   .done = take_result, .context = ticket };
     if (t5_submit(served->engine, &request, &ticket->number, err)) {
         *out = ticket;
@@ -253,7 +257,8 @@ static int64_t monotonic_us(void)
 static bool wait_until(struct served_ticket *ticket)
 {
     (void)pthread_mutex_lock(&ticket->lock);
-    for (int64_t now_us = monotonic_us(); !ticket->done && now_us < ticket->deadline_us && !atomic_load(&ticket->served->stopping); now_us = monotonic_us()) {
+    for (int64_t now_us = monotonic_us(); !ticket->done && now_us < ticket->deadline_us &&
+         !atomic_load(&ticket->served->stopping); now_us = monotonic_us()) {
         int64_t until_us = now_us + SLICE_US < ticket->deadline_us ? now_us + SLICE_US : ticket->deadline_us;
         struct timespec until = { .tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000 };
         (void)pthread_cond_timedwait(&ticket->wake, &ticket->lock, &until);
@@ -284,7 +289,8 @@ bool served_wait(struct served_ticket *ticket, struct arena *arena, const char *
     bool done = wait_until(ticket), ok = false;
     if (!done || ticket->status == T5_EXPIRED) {
         t5_cancel(served->engine, ticket->number);
-        err_set(err, atomic_load(&served->stopping) ? ERR_UNAVAILABLE : ERR_TIMEOUT, "the model did not answer within its deadline");
+        err_set(err, atomic_load(&served->stopping) ? ERR_UNAVAILABLE : ERR_TIMEOUT,
+                "the model did not answer within its deadline");
     } else if (ticket->status != T5_DONE) {
         err_set(err, ERR_UNAVAILABLE, "the model stopped");
     } else {

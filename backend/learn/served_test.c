@@ -131,7 +131,8 @@ static int set_up(void **state)
     struct err err = { 0 };
     (void)state;
     if (!data || !mkdtemp(dir) || !link_file(data, "t5x-tiny/config.json", "config.json") ||
-        !link_file(data, "t5x-tiny/model.safetensors", "model.safetensors") || !link_file(data, "tokenizer/spiece.model", "spiece.model")) {
+        !link_file(data, "t5x-tiny/model.safetensors", "model.safetensors") ||
+            !link_file(data, "tokenizer/spiece.model", "spiece.model")) {
         (void)fprintf(stderr, "SKIPPED: no t5x-tiny under $WARDSCRIBE_DATA/t5\n");
         exit(77);
     }

@@ -10,7 +10,8 @@
 
 /* ---- readings ---- */
 
-static bool take_vital(const struct json *object, const char *name, enum vital vital, struct reading *out, struct err *err)
+static bool take_vital(const struct json *object, const char *name, enum vital vital, struct reading *out,
+                       struct err *err)
 {
     int64_t milli = VITAL_ABSENT;
     if (!json_get_scaled(object, name, JSON_NULLABLE, 3, 0, vital_infos[vital].accept_max_milli, &milli, err))
@@ -34,7 +35,8 @@ static bool take_vitals(const struct json *item, struct reading *out, struct err
         return false;
     if (!pressure)
         return true;
-    return (take_vital(pressure, "systolic", VITAL_SYSTOLIC, out, err) && take_vital(pressure, "diastolic", VITAL_DIASTOLIC, out, err)) ||
+    return (take_vital(pressure, "systolic", VITAL_SYSTOLIC, out, err) &&
+            take_vital(pressure, "diastolic", VITAL_DIASTOLIC, out, err)) ||
            err_context(err, "bloodPressure");
 }
 
@@ -43,7 +45,8 @@ struct sources {
     size_t count;
 };
 
-static bool take_source(const struct json *item, struct arena *arena, struct sources *sources, struct reading *out, struct err *err)
+static bool take_source(const struct json *item, struct arena *arena, struct sources *sources, struct reading *out,
+                        struct err *err)
 {
     const char *name = "file";
     if (!json_get_text(item, "source", JSON_NULLABLE, 1, SOURCE_SIZE - 1, &name, err))
@@ -60,12 +63,14 @@ static bool take_source(const struct json *item, struct arena *arena, struct sou
     return true;
 }
 
-static bool take_reading(const struct json *item, struct arena *arena, struct sources *sources, struct reading *out, struct err *err)
+static bool take_reading(const struct json *item, struct arena *arena, struct sources *sources, struct reading *out,
+                         struct err *err)
 {
     if (json_kind_of(item) != JSON_IS_OBJECT)
         return err_set(err, ERR_INPUT, "must be an object");
     out->patient = 1;
-    if (!json_get_time(item, json_has(item, "@timestamp") ? "@timestamp" : "timestamp", JSON_REQUIRED, &out->time_us, err) ||
+    if (!json_get_time(item, json_has(item, "@timestamp") ? "@timestamp" : "timestamp", JSON_REQUIRED, &out->time_us,
+                       err) ||
         !take_vitals(item, out, err) || !take_source(item, arena, sources, out, err))
         return false;
     reading_mark_implausible(out);
@@ -78,13 +83,15 @@ static int by_time(const void *a, const void *b)
     return x->time_us < y->time_us ? -1 : x->time_us > y->time_us ? 1 : (int)x->source - (int)y->source;
 }
 
-static bool take_list(const struct json *list, const char *key, struct arena *arena, struct sources *sources, struct window *out, struct err *err)
+static bool take_list(const struct json *list, const char *key, struct arena *arena, struct sources *sources,
+                      struct window *out, struct err *err)
 {
     size_t count = json_count(list);
     struct reading *readings = arena_alloc(arena, (count + 1) * sizeof *readings);
     for (size_t i = 0; i < count; i++) {
         const struct json *item = json_item(list, i);
-        if ((key && !json_get_object(item, key, JSON_REQUIRED, &item, err)) || !take_reading(item, arena, sources, &readings[i], err))
+        if ((key && !json_get_object(item, key, JSON_REQUIRED, &item, err)) ||
+            !take_reading(item, arena, sources, &readings[i], err))
             return err_context(err, "readings[%zu]", i);
     }
     qsort(readings, count, sizeof *readings, by_time);
@@ -93,7 +100,8 @@ static bool take_list(const struct json *list, const char *key, struct arena *ar
     return true;
 }
 
-bool window_json_readings(const struct json *array, const char *key, struct arena *arena, struct window *out, struct err *err)
+bool window_json_readings(const struct json *array, const char *key, struct arena *arena, struct window *out,
+                          struct err *err)
 {
     struct sources sources = { .count = 0 };
     return take_list(array, key, arena, &sources, out, err);
@@ -136,7 +144,8 @@ static bool take_times(const struct json *item, struct alert *out, struct err *e
 {
     bool acknowledged = false;
     if (!json_get_time(item, json_has(item, "onset") ? "onset" : "timestamp", JSON_REQUIRED, &out->onset_us, err) ||
-        !json_get_time(item, "end", JSON_NULLABLE, &out->end_us, err) || !json_get_time(item, "peak_at", JSON_NULLABLE, &out->peak_us, err) ||
+        !json_get_time(item, "end", JSON_NULLABLE, &out->end_us, err) ||
+            !json_get_time(item, "peak_at", JSON_NULLABLE, &out->peak_us, err) ||
         !json_get_time(item, "acknowledged_at", JSON_NULLABLE, &out->ack_us, err) ||
         !json_get_bool(item, "acknowledged", JSON_NULLABLE, &acknowledged, err))
         return false;
@@ -171,8 +180,10 @@ static bool take_alert(const struct json *item, struct alert *out, struct err *e
         types[i] = alert_type_name((enum alert_type)i);
     if (json_kind_of(item) != JSON_IS_OBJECT)
         return err_set(err, ERR_INPUT, "must be an object");
-    if (!json_get_choice(item, "type", JSON_REQUIRED, types, &type, err) || !json_get_choice(item, "severity", JSON_REQUIRED, severities, &severity, err) ||
-        !json_get_choice(item, "state", JSON_NULLABLE, states, &state, err) || !take_times(item, out, err) || !take_peak(item, out, err) ||
+    if (!json_get_choice(item, "type", JSON_REQUIRED, types, &type, err) ||
+        !json_get_choice(item, "severity", JSON_REQUIRED, severities, &severity, err) ||
+        !json_get_choice(item, "state", JSON_NULLABLE, states, &state, err) || !take_times(item, out, err) ||
+            !take_peak(item, out, err) ||
         !take_lost(item, out, err))
         return false;
     out->patient = 1;
@@ -204,7 +215,8 @@ static bool take_window(const struct json *root, struct arena *arena, struct win
 {
     const char *id = "";
     struct window *window = &out->window;
-    if (!json_get_text(root, "patient_id", JSON_NULLABLE, 0, PATIENT_ID_SIZE - 1, &id, err) || !take_readings(root, arena, out, err) ||
+    if (!json_get_text(root, "patient_id", JSON_NULLABLE, 0, PATIENT_ID_SIZE - 1, &id, err) ||
+        !take_readings(root, arena, out, err) ||
         !window_json_alerts(root, arena, window, err))
         return false;
     (void)str_copy(out->patient_id, sizeof out->patient_id, id);
@@ -213,13 +225,16 @@ static bool take_window(const struct json *root, struct arena *arena, struct win
         window->from_us = window->readings[0].time_us;
         window->to_us = window->readings[window->reading_count - 1].time_us + 1;
     }
-    return json_get_time(root, "window_start", JSON_NULLABLE, &window->from_us, err) && json_get_time(root, "window_end", JSON_NULLABLE, &window->to_us, err);
+    return json_get_time(root, "window_start", JSON_NULLABLE, &window->from_us, err) &&
+        json_get_time(root, "window_end", JSON_NULLABLE, &window->to_us, err);
 }
 
-bool window_json_parse(const char *text, size_t length, struct arena *arena, struct window_document *out, struct err *err)
+bool window_json_parse(const char *text, size_t length, struct arena *arena, struct window_document *out,
+                       struct err *err)
 {
     struct json *root = NULL;
-    bool ok = json_parse_object(text, length, WINDOW_JSON_SIZE_MAX, &root, err) && window_json_take(root, arena, out, err);
+    bool ok = json_parse_object(text, length, WINDOW_JSON_SIZE_MAX, &root, err) &&
+        window_json_take(root, arena, out, err);
     json_free(root);
     return ok;
 }
@@ -292,7 +307,8 @@ void window_json_write(struct json_writer *w, const char *key, const struct wind
     json_put_end(w);
 }
 
-void evidence_id(const struct evidence *evidence, const char *patient_id, const char *source, char out[EVIDENCE_ID_SIZE])
+void evidence_id(const struct evidence *evidence, const char *patient_id, const char *source,
+                 char out[EVIDENCE_ID_SIZE])
 {
     struct alert alert = { .type = evidence->alert_type, .onset_us = evidence->time_us };
     char stamp[TIME_TEXT_SIZE];

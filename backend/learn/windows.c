@@ -80,7 +80,8 @@ static void acknowledge_some(struct window_feed *feed, int64_t now_us)
         const struct alert *alert = &feed->alerts[i];
         if (alert->state == ALERT_CLOSED || alert->ack_us || !one_in(&feed->random, ACK_ONE_IN))
             continue;
-        struct alarm_command command = { .time_us = now_us, .kind = ALARM_ACKNOWLEDGE, .type = (enum alert_type)alert->type,
+        struct alarm_command command = { .time_us = now_us, .kind = ALARM_ACKNOWLEDGE,
+                                         .type = (enum alert_type)alert->type,
                                          .onset_us = alert->onset_us, .user = 1 };
         (void)alarm_command(&feed->state, &feed->limits, &command, &feed->events);
         keep_events(feed);
@@ -106,7 +107,8 @@ bool window_feed_cut(struct window_feed *feed, size_t length, struct window *out
     length = length > feed->reading_count ? feed->reading_count : length > KEPT_READINGS ? KEPT_READINGS : length;
     const struct reading *first = &feed->readings[feed->reading_count - length];
     *out = (struct window){ .patient = feed->state.patient, .from_us = first->time_us, .readings = first, .reading_count = length,
-                            .to_us = feed->readings[feed->reading_count - 1].time_us + US_PER_S, .alerts = feed->shown };
+                            .to_us = feed->readings[feed->reading_count - 1].time_us + US_PER_S,
+                                .alerts = feed->shown };
     for (size_t i = 0; i < feed->alert_count; i++)
         if (window_has_alert(out, &feed->alerts[i]))
             feed->shown[out->alert_count++] = feed->alerts[i];
@@ -118,7 +120,8 @@ bool window_feed_cut(struct window_feed *feed, size_t length, struct window *out
 /* What lies outside the simulator's ten conditions and every ward has: added to a patient's values. */
 static const int32_t constitutions_milli[][VITAL_COUNT] = {
     { 0 },
-    { [VITAL_HEART_RATE] = -30000 },                                          /* a sleeper, an athlete, a beta blocker */
+    { [VITAL_HEART_RATE] = -30000 },
+        /* a sleeper, an athlete, a beta blocker */
     { [VITAL_RESPIRATORY] = -8500, [VITAL_SPO2] = -3000 },                    /* an opioid */
     { [VITAL_TEMPERATURE] = -2200, [VITAL_HEART_RATE] = -12000 },             /* cold after an operation */
     { [VITAL_SYSTOLIC] = 45000, [VITAL_DIASTOLIC] = 20000 },                  /* untreated hypertension */
@@ -138,7 +141,8 @@ static struct charting choose_charting(uint64_t *random)
 {
     static const int intervals_s[] = { 1, 1, 2, 5, 10, 30, 60, 60, 60, 300, 300, 900, 3600 };
     static const int drops[] = { 0, 0, 0, 5, 30, 60 };
-    struct charting charting = { .interval_s = intervals_s[next_random(random) % 13], .drop_percent = drops[next_random(random) % 6],
+    struct charting charting = { .interval_s = intervals_s[next_random(random) % 13],
+                                 .drop_percent = drops[next_random(random) % 6],
                                  .decimals = one_in(random, 3), .length_max = one_in(random, 8) ? KEPT_READINGS : 60 };
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (one_in(random, 12))
@@ -200,7 +204,8 @@ static bool chart(struct charting *charting, struct reading *reading, uint64_t *
 }
 
 /* A cuff reading and a temperature hold for a whole interval of slow charting. */
-static void step_interval(struct simulator *simulator, uint32_t bed, int64_t *time_us, int interval_s, struct reading *out)
+static void step_interval(struct simulator *simulator, uint32_t bed, int64_t *time_us, int interval_s,
+                          struct reading *out)
 {
     int32_t last[VITAL_COUNT];
     for (int vital = 0; vital < VITAL_COUNT; vital++)
@@ -271,14 +276,17 @@ bool windows_simulated(uint64_t seed, size_t count, window_visitor *visit, void 
 
 /* ---- recordings ---- */
 
-static bool visit_recorded(struct window_feed *feed, uint64_t *random, window_visitor *visit, void *context, struct err *err)
+static bool visit_recorded(struct window_feed *feed, uint64_t *random, window_visitor *visit, void *context,
+                           struct err *err)
 {
     struct window window;
-    size_t length = one_in(random, 3) ? 5 : 1 + (size_t)(next_random(random) % (one_in(random, 8) ? KEPT_READINGS : 60));
+    size_t length = one_in(random, 3) ? 5 : 1 + (size_t)(next_random(random) % (one_in(random, 8) ? KEPT_READINGS
+                                                                                : 60));
     return !window_feed_cut(feed, length, &window) || visit(context, &window, &feed->limits, err);
 }
 
-bool windows_recorded(struct recording *recording, uint64_t seed, size_t per_patient, window_visitor *visit, void *context, struct err *err)
+bool windows_recorded(struct recording *recording, uint64_t seed, size_t per_patient, window_visitor *visit,
+                      void *context, struct err *err)
 {
     uint32_t count = recording_patient_count(recording);
     struct window_feed **feeds = mem_new(count + 1, sizeof *feeds);

@@ -5,14 +5,16 @@
 
 #include <stdio.h>
 
-static void put_evidence(struct json_writer *w, const struct summarizer *s, const struct job *job, const struct evidence *evidence)
+static void put_evidence(struct json_writer *w, const struct summarizer *s, const struct job *job,
+                         const struct evidence *evidence)
 {
     struct alert alert = { .type = evidence->alert_type, .onset_us = evidence->time_us };
     char id[ALERT_ID_SIZE], stamp[TIME_TEXT_SIZE];
     if (evidence->is_alert)
         (void)alert_id_format(&alert, job->row.id, id);
     else
-        (void)snprintf(id, sizeof id, "%s@%s", registry_source_name(s->registry, evidence->source), time_format(evidence->time_us, stamp));
+        (void)snprintf(id, sizeof id, "%s@%s", registry_source_name(s->registry, evidence->source),
+                       time_format(evidence->time_us, stamp));
     json_put_text(w, NULL, id);
 }
 
@@ -62,7 +64,8 @@ static void add_active_alerts(struct buf *out, const struct window *window)
         for (size_t i = 0; i < window->alert_count; i++) {
             if (window->alerts[i].severity != severity || window->alerts[i].state == ALERT_CLOSED)
                 continue;
-            buf_printf(out, "%s\n- [%s] ", any ? "" : "\n\nActive alerts:", severity_name((enum alert_severity)severity));
+            buf_printf(out, "%s\n- [%s] ", any ? "" : "\n\nActive alerts:",
+                       severity_name((enum alert_severity)severity));
             alert_message(&window->alerts[i], out);
             any = true;
         }

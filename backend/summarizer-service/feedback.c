@@ -24,23 +24,27 @@ static bool parse(const struct json *body, struct feedback *out, struct err *err
 {
     static const char *const known[] = { "rating", "edited_text", "reason", "confirm", NULL };
     if (!json_only(body, known, err) || !json_get_int(body, "rating", JSON_NULLABLE, 1, 5, &out->rating, err) ||
-        !json_get_text(body, "edited_text", JSON_NULLABLE | JSON_MULTILINE, 1, GUARD_TEXT_MAX, &out->edited_text, err) ||
+        !json_get_text(body, "edited_text", JSON_NULLABLE | JSON_MULTILINE, 1, GUARD_TEXT_MAX, &out->edited_text,
+                       err) ||
         !json_get_text(body, "reason", JSON_NULLABLE | JSON_MULTILINE, 0, REASON_MAX, &out->reason, err) ||
         !json_get_bool(body, "confirm", JSON_NULLABLE, &out->confirm, err))
         return false;
-    return out->rating || out->edited_text || err_set(err, ERR_INPUT, "rating: required, from 1 to 5, unless edited_text is given");
+    return out->rating || out->edited_text || err_set(err, ERR_INPUT,
+                                                      "rating: required, from 1 to 5, unless edited_text is given");
 }
 
 /* ---- the edit against its window ---- */
 
-static bool load_window(struct summarizer *s, struct arena *arena, const struct summary_row *summary, const struct json *document,
+static bool load_window(struct summarizer *s, struct arena *arena, const struct summary_row *summary,
+                        const struct json *document,
                         struct window *out, struct err *err)
 {
     struct reading *readings;
     *out = (struct window){ .patient = registry_find(s->registry, summary->patient_id), .from_us = summary->window_start_us,
                             .to_us = summary->window_end_us };
     if (!window_json_alerts(document, arena, out, err) ||
-        !store_readings(s->store, arena, out->patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings, &out->reading_count, err))
+        !store_readings(s->store, arena, out->patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings,
+                        &out->reading_count, err))
         return false;
     out->readings = readings;
     return true;
@@ -61,7 +65,8 @@ static bool check_edit(struct summarizer *s, struct arena *arena, struct feedbac
         return false;
     feedback->result = arena_alloc(arena, sizeof *feedback->result);
     facts_make(window, limits, facts);
-    guard_check(facts, feedback->edited_text, &(struct guard_options){ .patient_id = feedback->summary->patient_id }, arena, feedback->result);
+    guard_check(facts, feedback->edited_text, &(struct guard_options){ .patient_id = feedback->summary->patient_id },
+                arena, feedback->result);
     return true;
 }
 
@@ -124,12 +129,14 @@ static void write_audit_detail(const struct feedback *feedback, struct buf *out)
     json_put_end(&w);
 }
 
-static bool keep(struct summarizer *s, struct feedback *feedback, const struct http_request *request, struct buf *document, struct err *err)
+static bool keep(struct summarizer *s, struct feedback *feedback, const struct http_request *request,
+                 struct buf *document, struct err *err)
 {
     struct buf detail;
     struct feedback_row row = { .time_us = feedback->now_us };
     struct audit_row audit = { .time_us = feedback->now_us, .action = "summary.feedback" };
-    (void)snprintf(feedback->id, sizeof feedback->id, "%.60s.f%lld.%lld", feedback->summary->id, (long long)request->identity.user_id,
+    (void)snprintf(feedback->id, sizeof feedback->id, "%.60s.f%lld.%lld", feedback->summary->id,
+                   (long long)request->identity.user_id,
                    (long long)(feedback->now_us / US_PER_MS));
     buf_init(&detail, 4096);
     write_document(feedback, request, document);
@@ -154,7 +161,8 @@ static void ask_back(const struct feedback *feedback, struct http_reply *reply)
     reply->content_type = "application/problem+json";
     struct json_writer w = json_write(reply->body);
     json_put_object(&w, NULL);
-    json_put_text(&w, "detail", "The text claims what the data do not show, or leaves out an open critical alarm. Change it, or send it again "
+    json_put_text(&w, "detail",
+                  "The text claims what the data do not show, or leaves out an open critical alarm. Change it, or send it again "
                                 "with \"confirm\": true: it is then kept for the record, and not learned from.");
     json_put_text(&w, "type", "about:blank");
     json_put_text(&w, "title", "Conflict");
@@ -163,12 +171,14 @@ static void ask_back(const struct feedback *feedback, struct http_reply *reply)
     json_put_end(&w);
 }
 
-static bool handle(struct summarizer *s, struct arena *arena, struct http_request *request, struct http_reply *reply, struct err *err)
+static bool handle(struct summarizer *s, struct arena *arena, struct http_request *request, struct http_reply *reply,
+                   struct err *err)
 {
     struct json *body = NULL;
     struct buf document;
     struct feedback feedback = { .summary_id = http_parameter(request, "id"), .now_us = clock_now_us(s->clock) };
-    bool ok = json_parse_object(request->body, request->body_size, HTTP_JSON_BODY_MAX, &body, err) && parse(body, &feedback, err) &&
+    bool ok = json_parse_object(request->body, request->body_size, HTTP_JSON_BODY_MAX, &body, err) &&
+        parse(body, &feedback, err) &&
               store_summary(s->store, arena, feedback.summary_id, &feedback.summary, err);
     if (ok && !feedback.summary)
         ok = err_set(err, ERR_NOT_FOUND, "Summary %.80s not found", feedback.summary_id);

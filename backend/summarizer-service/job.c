@@ -7,10 +7,14 @@
 
 enum { ARENA_SIZE = 32 << 20 };
 
-static struct metric by_model = METRIC_COUNTER("wardscribe_summaries_by_model_total", "Summaries that the model wrote.");
-static struct metric by_writer = METRIC_COUNTER("wardscribe_summaries_by_writer_total", "Summaries that the deterministic writer wrote.");
-static struct metric cut_total = METRIC_COUNTER("wardscribe_guard_cut_total", "Sentences of the model that the guard cut.");
-static struct metric added_total = METRIC_COUNTER("wardscribe_guard_added_total", "Sentences about critical alerts that the model omitted.");
+static struct metric by_model = METRIC_COUNTER("wardscribe_summaries_by_model_total",
+                                               "Summaries that the model wrote.");
+static struct metric by_writer = METRIC_COUNTER("wardscribe_summaries_by_writer_total",
+                                                "Summaries that the deterministic writer wrote.");
+static struct metric cut_total = METRIC_COUNTER("wardscribe_guard_cut_total",
+                                                "Sentences of the model that the guard cut.");
+static struct metric added_total = METRIC_COUNTER("wardscribe_guard_added_total",
+                                                  "Sentences about critical alerts that the model omitted.");
 static struct metric write_time = METRIC_HISTOGRAM("wardscribe_summary_seconds", "From window to stored summary.");
 
 bool job_open(struct summarizer *s, uint32_t patient, struct job *job, struct err *err)
@@ -19,7 +23,8 @@ bool job_open(struct summarizer *s, uint32_t patient, struct job *job, struct er
     arena_init(&job->arena, ARENA_SIZE);
     if (!registry_row(s->registry, patient, &job->row))
         return err_set(err, ERR_NOT_FOUND, "Patient not found");
-    if (!window_load(s, &job->arena, patient, &job->window, err) || !window_limits(s, &job->arena, patient, &job->limits, err))
+    if (!window_load(s, &job->arena, patient, &job->window, err) ||
+        !window_limits(s, &job->arena, patient, &job->limits, err))
         return false;
     if (!job->window.reading_count && !job->window.alert_count)
         return err_set(err, ERR_CONFLICT, "Patient %s has no readings to summarize", job->row.id);
@@ -68,18 +73,22 @@ static void writer_writes(struct job *job)
     struct summary_text *text = arena_alloc(&job->arena, sizeof *text);
     struct guard_result *result = arena_alloc(&job->arena, sizeof *result);
     writer_write(job->facts, (uint64_t)job->now_us, &job->arena, text);
-    guard_check(job->facts, summary_join(text, &job->arena), &(struct guard_options){ .patient_id = job->row.id }, &job->arena, result);
+    guard_check(job->facts, summary_join(text, &job->arena), &(struct guard_options){ .patient_id = job->row.id },
+                &job->arena, result);
     if (result->cut_count)
-        log_error("the writer wrote what the guard does not take", LOG_STR("patient_id", job->row.id), LOG_STR("text", result->cuts[0].text),
+        log_error("the writer wrote what the guard does not take", LOG_STR("patient_id", job->row.id),
+                  LOG_STR("text", result->cuts[0].text),
                   LOG_STR("reason", result->cuts[0].reason));
-    for (int i = 0; i < job->result->cut_count && result->cut_count < GUARD_CUTS_MAX; i++) /* what the model wrote stays on record */
+    for (int i = 0; i < job->result->cut_count &&
+         result->cut_count < GUARD_CUTS_MAX; i++) /* what the model wrote stays on record */
         result->cuts[result->cut_count++] = job->result->cuts[i];
     job->result = result;
 }
 
 bool job_finish(struct summarizer *s, struct job *job, struct buf *out, struct err *err)
 {
-    struct summary_row stored = { .time_us = job->now_us, .window_start_us = job->window.from_us, .window_end_us = job->window.to_us };
+    struct summary_row stored = { .time_us = job->now_us, .window_start_us = job->window.from_us,
+                                  .window_end_us = job->window.to_us };
     job->from_model = model_writes(job);
     if (!job->from_model)
         writer_writes(job);

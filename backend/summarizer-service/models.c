@@ -41,14 +41,16 @@ struct wanted {
 
 static void make_key(struct wanted *wanted)
 {
-    static const char *const files[] = { "config.json", "model.safetensors", "README.md", "spiece.model", "model.safetensors.index.json" };
+    static const char *const files[] = { "config.json", "model.safetensors", "README.md", "spiece.model",
+                                         "model.safetensors.index.json" };
     size_t used = (size_t)snprintf(wanted->key, sizeof wanted->key, "%.800s", wanted->dir);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[REGISTRY_PATH_SIZE + 40];
         struct stat stat_of;
         (void)snprintf(path, sizeof path, "%s/%s", wanted->dir, files[i]);
         if (stat(path, &stat_of) == 0)
-            used += (size_t)snprintf(wanted->key + used, sizeof wanted->key - used, " %lld.%09ld:%llu", (long long)stat_of.st_mtim.tv_sec,
+            used += (size_t)snprintf(wanted->key + used, sizeof wanted->key - used, " %lld.%09ld:%llu",
+                                     (long long)stat_of.st_mtim.tv_sec,
                                      stat_of.st_mtim.tv_nsec, (unsigned long long)stat_of.st_ino);
     }
 }
@@ -136,8 +138,10 @@ static bool find_wanted(struct models *m, struct wanted *out, struct err *err)
 static void health_window(struct reading readings[5], struct window *out)
 {
     for (int i = 0; i < 5; i++) {
-        readings[i] = (struct reading){ .time_us = INT64_C(1767225600000000) + i * US_PER_MIN, .patient = 1, .source = 1,
-                                        .value_milli = { (88 + 8 * i) * 1000, (97 - 2 * i) * 1000, 128000, 82000, 37500, 18000 } };
+        readings[i] = (struct reading){ .time_us = INT64_C(1767225600000000) + i * US_PER_MIN, .patient = 1,
+                                        .source = 1,
+                                        .value_milli = { (88 + 8 * i) * 1000, (97 - 2 * i) * 1000, 128000, 82000,
+                                                         37500, 18000 } };
     }
     *out = (struct window){ .patient = 1, .from_us = readings[0].time_us, .to_us = readings[4].time_us + 1, .readings = readings, .reading_count = 5 };
 }
@@ -161,7 +165,8 @@ static bool answers_health_prompt(struct served *served, const struct clock *clo
         if (!result->sentence_count)
             ok = err_set(err, ERR_REFUSED, "the health prompt got no sentence");
         else if (!result->kept.count)
-            log_warn("nothing the model wrote of the health prompt is proven", LOG_STR("text", text), LOG_STR("reason", result->cuts[0].reason));
+            log_warn("nothing the model wrote of the health prompt is proven", LOG_STR("text", text),
+                     LOG_STR("reason", result->cuts[0].reason));
     }
     arena_free(&arena);
     return ok || err_context(err, "health prompt");
@@ -212,7 +217,8 @@ static void take_over(struct models *m, struct served *next, const struct wanted
     m->problem[0] = m->tried[0] = '\0';
     (void)pthread_mutex_unlock(&m->lock);
     log_info("a model serves", LOG_STR("name", served_info(next)->name), LOG_STR("version", served_info(next)->version),
-             LOG_STR("input", model_format_name(served_info(next)->format)), LOG_STR("precision", served_info(next)->precision));
+             LOG_STR("input", model_format_name(served_info(next)->format)),
+                 LOG_STR("precision", served_info(next)->precision));
     served_release(old); /* ends with its last request */
 }
 
@@ -267,12 +273,14 @@ static void *watch(void *context)
     return NULL;
 }
 
-bool models_start(const struct config *config, const struct clock *clock, struct store *store, struct models **out, struct err *err)
+bool models_start(const struct config *config, const struct clock *clock, struct store *store, struct models **out,
+                  struct err *err)
 {
     enum t5_precision precision;
     pthread_condattr_t monotonic;
     if (!t5_precision_parse(config->summaries.precision, &precision))
-        return err_set(err, ERR_CONFIG, "summaries.precision: '%s' is none of auto, fp32, bf16, int8", config->summaries.precision);
+        return err_set(err, ERR_CONFIG, "summaries.precision: '%s' is none of auto, fp32, bf16, int8",
+                       config->summaries.precision);
     struct models *m = mem_new(1, sizeof *m);
     m->config = config;
     m->clock = clock;
@@ -339,7 +347,8 @@ void models_lineage(struct models *m, struct arena *arena, struct models_lineage
     if (model_registry_find(registry, version, arena, &about, &err)) {
         out->exam = about.exam;
         out->parent = about.parent[0] ? arena_copy(arena, about.parent, strlen(about.parent)) : NULL;
-        out->description = about.description[0] ? arena_copy(arena, about.description, strlen(about.description)) : NULL;
+        out->description = about.description[0] ? arena_copy(arena, about.description,
+                                                             strlen(about.description)) : NULL;
         out->created_us = about.created_us;
     }
     model_registry_close(registry);

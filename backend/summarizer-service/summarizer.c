@@ -155,7 +155,8 @@ void summarizer_stop(struct summarizer *s)
 
 /* ---- routes ---- */
 
-static void list_summaries(struct summarizer *s, const struct http_request *request, struct http_reply *reply, const char *patient_id)
+static void list_summaries(struct summarizer *s, const struct http_request *request, struct http_reply *reply,
+                           const char *patient_id)
 {
     struct arena arena;
     struct summary_row *rows;
@@ -258,7 +259,8 @@ static void model_info(void *context, struct http_request *request, struct http_
     json_put_text(&w, "full_name", info ? info->dir : "Wardscribe deterministic writer");
     json_put_bool(&w, "loaded", true);
     json_put_text(&w, "type", info ? "t5" : "rules");
-    json_put_text(&w, "description", info ? (info->description[0] ? info->description : "A T5 model; every sentence is proven by the guard.")
+    json_put_text(&w, "description", info ? (info->description[0] ? info->description
+                                             : "A T5 model; every sentence is proven by the guard.")
                                           : "Writes every sentence from proven facts; no language model is loaded.");
     if (info)
         json_put_time(&w, "lastUpdated", info->loaded_us);

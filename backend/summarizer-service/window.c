@@ -20,7 +20,8 @@ static bool newest_time(struct summarizer *s, struct arena *arena, uint32_t pati
 
 /* Those that are open, however old, before the newest of those that ended within the window: a flood of short
  * alarms must not push out the one that matters. */
-static bool load_alerts(struct summarizer *s, struct arena *arena, struct window *window, int64_t now_us, struct err *err)
+static bool load_alerts(struct summarizer *s, struct arena *arena, struct window *window, int64_t now_us,
+                        struct err *err)
 {
     struct alert *kept = arena_alloc(arena, WINDOW_ALERTS_MAX * sizeof *kept);
     struct window until_now = *window;
@@ -45,7 +46,8 @@ bool window_load(struct summarizer *s, struct arena *arena, uint32_t patient, st
     size_t count;
     int64_t now_us = clock_now_us(s->clock);
     *out = (struct window){ .patient = patient, .from_us = now_us - WINDOW_US, .to_us = now_us + US_PER_S };
-    if (!store_readings(s->store, arena, patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings, &count, err))
+    if (!store_readings(s->store, arena, patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings, &count,
+                        err))
         return false;
     size_t wanted = (size_t)s->config->summaries.window;
     if (count < wanted) {
@@ -55,7 +57,8 @@ bool window_load(struct summarizer *s, struct arena *arena, uint32_t patient, st
         out->to_us = newest_us;
         for (int64_t span = US_PER_HOUR; newest_us && count < wanted && span <= 48 * US_PER_HOUR; span *= 4) {
             out->from_us = newest_us - span;
-            if (!store_readings(s->store, arena, patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings, &count, err))
+            if (!store_readings(s->store, arena, patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings,
+                                &count, err))
                 return false;
         }
         if (count > wanted) {
@@ -72,7 +75,8 @@ bool window_load(struct summarizer *s, struct arena *arena, uint32_t patient, st
     return load_alerts(s, arena, out, now_us + US_PER_S, err);
 }
 
-bool window_limits(struct summarizer *s, struct arena *arena, uint32_t patient, struct alarm_limits *out, struct err *err)
+bool window_limits(struct summarizer *s, struct arena *arena, uint32_t patient, struct alarm_limits *out,
+                   struct err *err)
 {
     struct limits_row *rows;
     size_t count;
