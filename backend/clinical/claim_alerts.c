@@ -124,15 +124,18 @@ bool prove_times(struct claim_proof *proof, const struct captures *captures, int
     return take(proof, &wanted);
 }
 
-/* The readings themselves show it, alarm or not (a delay that had not ended, a limit that was changed). */
-static bool readings_show(struct claim_proof *proof, const struct claim_condition *condition)
+/* The readings themselves show it, alarm or not (a delay that had not ended, a limit that was changed); the
+ * newest value alone where only that counts. */
+static bool readings_show(struct claim_proof *proof, const struct claim_condition *condition, bool now)
 {
     const struct facts *facts = proof->world->facts;
     enum alert_severity least = condition->critical ? SEVERITY_CRITICAL : SEVERITY_WARNING;
     for (size_t i = 0; i < facts->window->reading_count && condition->type < ALERT_RULE_COUNT; i++) {
         const struct reading *reading = &facts->window->readings[i];
-        int32_t milli = reading_usable(reading, alert_rules[condition->type].vital);
-        if (milli == VITAL_ABSENT || limits_judge(facts->limits, (enum alert_type)condition->type, milli) < least)
+        enum vital vital = alert_rules[condition->type].vital;
+        int32_t milli = reading_usable(reading, vital);
+        if (milli == VITAL_ABSENT || (now && reading->time_us != facts->vital[vital].last.time_us) ||
+            limits_judge(facts->limits, (enum alert_type)condition->type, milli) < least)
             continue;
         sentence_cite(&proof->state->evidence, &(struct evidence){ .time_us = reading->time_us,
                                                                    .source = reading->source });
@@ -141,24 +144,24 @@ static bool readings_show(struct claim_proof *proof, const struct claim_conditio
     return false;
 }
 
-static bool condition_seen(struct claim_proof *proof, const struct claim_condition *condition)
+static bool condition_seen(struct claim_proof *proof, const struct claim_condition *condition, bool now)
 {
     struct wanted wanted = { .type = condition->type, .critical = condition->critical, .count = 1, .onset = -1,
                              .end = -1, .acknowledged = -1, .lost = -1 };
-    return take(proof, &wanted) || readings_show(proof, condition);
+    wanted.open = now;
+    return take(proof, &wanted) || readings_show(proof, condition, now);
 }
 
 bool prove_condition(struct claim_proof *proof, const struct captures *captures, int how)
 {
     (void)how;
-    return condition_seen(proof, &captures->condition[1]);
+    return condition_seen(proof, &captures->condition[1], false);
 }
 
 bool prove_patient_condition(struct claim_proof *proof, const struct captures *captures, int how)
 {
-    (void)how;
     for (int i = 0; i < captures->condition_count; i++)
-        if (!condition_seen(proof, &captures->conditions[i]))
+        if (!condition_seen(proof, &captures->conditions[i], how == CONDITION_NOW))
             return false;
     return captures->condition_count > 0;
 }
@@ -241,7 +244,7 @@ static int count_alerts(const struct claim_proof *proof, int how)
 static bool critical_value(struct claim_proof *proof)
 {
     for (int type = 0; type < ALERT_RULE_COUNT; type++)
-        if (readings_show(proof, &(struct claim_condition){ .type = type, .critical = true }))
+        if (readings_show(proof, &(struct claim_condition){ .type = type, .critical = true }, false))
             return true;
     return false;
 }

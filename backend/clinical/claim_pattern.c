@@ -106,12 +106,16 @@ static struct phrase condition_phrases[] = {
     { "tachypnoea", ALERT_TACHYPNEA }, { "low respiratory rate", ALERT_BRADYPNEA },
         { "slow breathing", ALERT_BRADYPNEA },
     { "bradypnea", ALERT_BRADYPNEA }, { "bradypnoea", ALERT_BRADYPNEA }, { "sensor disconnection", ALERT_SENSOR },
+    { "tachycardic", ALERT_TACHYCARDIA }, { "bradycardic", ALERT_BRADYCARDIA }, { "hypoxic", ALERT_HYPOXIA },
+    { "hypertensive", ALERT_HYPERTENSION }, { "hypotensive", ALERT_HYPOTENSION }, { "febrile", ALERT_FEVER },
+    { "hypothermic", ALERT_HYPOTHERMIA }, { "tachypneic", ALERT_TACHYPNEA }, { "bradypneic", ALERT_BRADYPNEA },
 };
 
 static struct phrase number_phrases[] = {
     { "one", 1 }, { "two", 2 }, { "three", 3 }, { "four", 4 }, { "five", 5 }, { "six", 6 }, { "seven", 7 },
         { "eight", 8 }, { "nine", 9 }, { "ten", 10 },
 };
+static struct phrase alarm_phrases[] = { { "alarm", 0 }, { "alert", 0 } };
 static struct phrase lead_phrases[] = { { "critical", 1 }, { "severe", 1 } };
 static struct phrase article_phrases[] = { { "the patient ' s", 0 }, { "patient ' s", 0 }, { "the", 0 }, { "a", 0 },
                                            { "an", 0 } };
@@ -279,13 +283,16 @@ static int read_vitals(const struct claim_reader *reader, int at, struct capture
     return end;
 }
 
+/* "Hypoxia Alert, fever": a list may name alerts as the API does. */
 static int read_conditions(const struct claim_reader *reader, int at, struct captures *out)
 {
-    int after = at, end = -1;
+    int after = at, end = -1, ignored, word;
     for (out->condition_count = 0; out->condition_count < CLAIM_CONDITIONS_MAX && after >= 0;) {
         after = read_condition(reader, after, &out->conditions[out->condition_count]);
         if (after < 0)
             break;
+        word = PHRASE(reader, after, alarm_phrases, &ignored);
+        after = word < 0 ? after : word;
         out->condition_count++;
         end = after;
         after = read_list_joint(reader, after);
@@ -437,6 +444,7 @@ static void compile_all(void)
     ADD(condition_phrases);
     ADD(number_phrases);
     ADD(lead_phrases);
+    ADD(alarm_phrases);
     ADD(article_phrases);
     ADD(is_phrases);
     ADD(list_phrases);

@@ -433,6 +433,39 @@ bool prove_compare(struct claim_proof *proof, const struct captures *captures, i
         no(proof, "the readings of %s do not show that", word_of(vital));
 }
 
+static bool is_beyond(const struct claim_proof *proof, int vital, int32_t milli, bool high)
+{
+    for (int rule = 0; rule < ALERT_RULE_COUNT; rule++)
+        if (alert_rules[rule].vital == base_vital(vital) && alert_rules[rule].high == high &&
+            limits_judge(proof->world->facts->limits, (enum alert_type)rule, milli) != SEVERITY_NORMAL)
+            return true;
+    return false;
+}
+
+/* "was elevated": some value (of that minute) was beyond a warning limit on that side.  2, -2: the newest is. */
+bool prove_level(struct claim_proof *proof, const struct captures *captures, int how)
+{
+    int vital = captures->vital[1];
+    const struct window *window = proof->world->facts->window;
+    const struct vital_fact *fact = fact_of(proof, vital);
+    struct claim_item item = item_of(captures);
+    bool now = how == 2 || how == -2;
+    if (!fact->count || (captures->number[1].present && !item_is_last(proof, &item, -1)))
+        return captures->number[1].present ? false : no(proof, "%s was not measured", word_of(vital));
+    for (size_t i = 0; i < window->reading_count; i++) {
+        const struct reading *reading = &window->readings[i];
+        int32_t milli = reading_usable(reading, base_vital(vital));
+        if (milli == VITAL_ABSENT || (now && reading->time_us != fact->last.time_us) ||
+            (captures->minute[1] >= 0 && minute_of(reading->time_us) != captures->minute[1]) ||
+            !is_beyond(proof, vital, milli, how > 0))
+            continue;
+        cite_reading(proof, reading);
+        proof->state->vital = vital;
+        return true;
+    }
+    return no(proof, "%s is not beyond a limit on that side", word_of(vital));
+}
+
 /* ---- missing, marked, scores, counts ---- */
 
 /* Nothing can be pointed at: what was looked through is told, from the first reading to the last. */
