@@ -77,8 +77,10 @@ static bool take(struct claim_proof *proof, const struct wanted *wanted)
         if (!is_wanted(&proof->world->alerts[i], wanted))
             continue;
         found.bits[i / 64] |= UINT64_C(1) << (i % 64);
-        tell(proof, &proof->world->alerts[i], wanted->critical ||
-             wanted->type == ALERT_SENSOR); /* a lost signal has no graver word */
+        /* "had critical hypoxia" does not tell that it goes on; a lost signal has no graver word. */
+        bool as_critical = (wanted->critical && (wanted->open || proof->world->alerts[i].end_us)) ||
+                           wanted->type == ALERT_SENSOR;
+        tell(proof, &proof->world->alerts[i], as_critical);
         any = true;
     }
     if (!any) {

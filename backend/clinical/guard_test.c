@@ -239,6 +239,8 @@ static void critical_alert_is_added(void **state)
     assert_int_equal(result.added, 1); /* told, but not as critical */
     assert_non_null(strstr(result.kept.sentences[0].text, "ritical hypoxia"));
     assert_int_equal(result.kept.count, 3);
+    check(ill(), "The patient had critical hypoxia.");
+    assert_int_equal(result.added, 1); /* not that it goes on */
     check(ill(), "Critical hypoxia is active since 12:58.");
     assert_int_equal(result.added, 0);
     check(well(), "");
