@@ -24,7 +24,7 @@ def weights(folder):
 def made(tmp_path_factory):
     """A folder with pairs.jsonl, spiece.model and start/: a T5 of two narrow layers."""
     folder = tmp_path_factory.mktemp("train")
-    pairs = model("pairs", "--seed", 3, "--count", 60)
+    pairs = model("pairs", "--seed", 3, "--count", 60, "--format", "facts")
     assert pairs.returncode == 0, pairs.stderr
     (folder / "pairs.jsonl").write_text(pairs.stdout)
     vocabulary = model("vocabulary", folder / "spiece.model", "--data", folder / "pairs.jsonl", "--size", 700)
@@ -172,5 +172,5 @@ def test_eval_measures(made, tmp_path):
 
 def test_a_vocabulary_is_the_same_twice(made, tmp_path):
     for name in "ab":
-        assert model("vocabulary", tmp_path / name, "--data", made / "pairs.jsonl", "--size", 2400, "--times").returncode == 0
+        assert model("vocabulary", tmp_path / name, "--data", made / "pairs.jsonl", "--size", 1024, "--slots").returncode == 0
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "clinical/writer.h"
 
-static const char *const format_names[] = { "published", "facts" };
+static const char *const format_names[] = { "published", "facts", "slots" };
 
 const char *model_format_name(enum model_format format)
 {
@@ -12,7 +12,7 @@ const char *model_format_name(enum model_format format)
 
 bool model_format_parse(const char *name, enum model_format *out)
 {
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         if (str_equal(name, format_names[i])) {
             *out = (enum model_format)i;
             return true;
@@ -180,10 +180,16 @@ static void add_facts(const struct facts *facts, struct buf *out)
         buf_add_text(out, " | calm");
 }
 
-void model_input(const struct facts *facts, enum model_format format, struct buf *out)
+void model_input(const struct facts *facts, enum model_format format, struct slots *slots, struct buf *out)
 {
+    if (slots)
+        slots->count = 0;
     if (format == MODEL_FORMAT_PUBLISHED)
         add_published(facts->window, out);
-    else
+    else if (format == MODEL_FORMAT_FACTS)
         add_facts(facts, out);
+    else
+        slots_input(facts, out);
+    if (format == MODEL_FORMAT_SLOTS && slots)
+        slots_make(facts, slots);
 }

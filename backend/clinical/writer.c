@@ -16,11 +16,23 @@ struct draft {
     struct sentence *sentence;           /* being written */
     struct buf text;
     uint64_t seed;
+    bool named;                          /* numbers are written as the names of their slots */
 };
 
 struct slots {
     const char *text[SLOT_COUNT];        /* by letter */
+    char owner;                          /* clinical/slots.h; 0: nobody's */
 };
+
+/* The letters of an owner that hold numbers or times; the others are words. */
+static const char vital_letters[] = "aAblLhsemxn", alert_letters[] = "nofpq", news2_letters[] = "lh", window_letters[] = "nse",
+                  total_letters[] = "n";
+
+static const char *letters_of(char owner)
+{
+    return !owner ? "" : strchr(SLOT_OWNERS_VITAL, owner) ? vital_letters : owner == SLOT_OWNER_NEWS2 ? news2_letters
+           : owner == SLOT_OWNER_WINDOW ? window_letters : owner == SLOT_OWNER_TOTAL ? total_letters : alert_letters;
+}
 
 static unsigned choose(struct draft *draft, unsigned count)
 {
@@ -105,7 +117,10 @@ static void add(struct draft *draft, const char *template, const struct slots *s
         }
         const char *text = slots->text[(unsigned char)*++p & 127];
         CHECK(text); /* a template names a slot that its facts do not fill */
-        buf_add_text(&draft->text, text);
+        if (draft->named && strchr(letters_of(slots->owner), *p))
+            buf_printf(&draft->text, "$%c%c", slots->owner, *p);
+        else
+            buf_add_text(&draft->text, text);
     }
 }
 
@@ -141,14 +156,14 @@ static const char *number_text(struct draft *draft, enum vital vital, int32_t mi
 }
 
 /* A systolic pressure is told as "118/76" where both ends have their diastolic beside them. */
-static bool is_pair(const struct vital_fact *fact)
+bool writer_is_pair(const struct vital_fact *fact)
 {
     return fact->count && fact->first.other_milli != VITAL_ABSENT && fact->last.other_milli != VITAL_ABSENT;
 }
 
 static const char *name_of(const struct facts *facts, enum vital vital)
 {
-    return vital == VITAL_SYSTOLIC && is_pair(&facts->vital[vital]) ? "blood pressure" : vital_word(vital);
+    return vital == VITAL_SYSTOLIC && writer_is_pair(&facts->vital[vital]) ? "blood pressure" : vital_word(vital);
 }
 
 static bool differs(const struct facts *facts, enum vital vital)
@@ -169,10 +184,9 @@ static bool is_told(const struct facts *facts, enum vital vital)
 static struct slots vital_slots(struct draft *draft, enum vital vital)
 {
     const struct vital_fact *fact = &draft->facts->vital[vital];
-    bool pair = vital == VITAL_SYSTOLIC && is_pair(fact);
-    int32_t first_other = pair ? fact->first.other_milli : VITAL_ABSENT,
-        last_other = pair ? fact->last.other_milli : VITAL_ABSENT;
-    struct slots slots = { 0 };
+    bool pair = vital == VITAL_SYSTOLIC && writer_is_pair(fact);
+    int32_t first_other = pair ? fact->first.other_milli : VITAL_ABSENT, last_other = pair ? fact->last.other_milli : VITAL_ABSENT;
+    struct slots slots = { .owner = SLOT_OWNERS_VITAL[vital] };
     slots.text['v'] = name_of(draft->facts, vital);
     slots.text['w'] = vital_word(vital);
     slots.text['a'] = number_text(draft, vital, fact->first.milli, first_other, true);
@@ -205,7 +219,7 @@ static void cite_extremes(struct draft *draft, enum vital vital)
 /* $c condition, $u with article, $n how often, $o onset, $f end; $k $p $q what peaked, its value and time. */
 static struct slots alert_slots(struct draft *draft, const struct alert_fact *alert)
 {
-    struct slots slots = { 0 };
+    struct slots slots = { .owner = slot_owner_alert((int)(alert - draft->facts->alert)) };
     struct arena *arena = draft->arena;
     slots.text['c'] = arena_printf(arena, "%s%s", alert->severity == SEVERITY_CRITICAL ? "critical " : "",
                                    alert_word(alert->type));
@@ -330,7 +344,7 @@ int writer_alerts_told(const struct facts *facts)
 static void write_alerts(struct draft *draft)
 {
     int told = writer_alerts_told(draft->facts);
-    struct slots slots = { 0 };
+    struct slots slots = { .owner = SLOT_OWNER_TOTAL };
     for (int i = 0; i < told; i++)
         write_alert(draft, &draft->facts->alert[i]);
     if (told == draft->facts->alert_count || !begin(draft))
@@ -368,7 +382,7 @@ static const char *moved_template(struct draft *draft, bool rising, bool same_mi
                 "$v dropped from $a ($s) to $b ($e)", "$v has fallen from $a at $s to $b at $e");
 }
 
-static bool overshoots(const struct vital_fact *fact, enum vital vital, bool high)
+bool writer_overshoots(const struct vital_fact *fact, enum vital vital, bool high)
 {
     int32_t first = fact->first.milli, last = fact->last.milli, moved = facts_moved_milli(vital);
     return high ? fact->max.milli >= (first > last ? first : last) + moved / 2
@@ -379,18 +393,14 @@ static void add_overshoot(struct draft *draft, enum vital vital, const struct sl
 {
     const struct vital_fact *fact = &draft->facts->vital[vital];
     bool pair = slots->text['v'] != slots->text['w'];
-    if (overshoots(fact, vital, true)) {
-        add(draft, pair ? PICK(draft, ", with a peak systolic pressure of $h at $x",
-                               ", highest systolic pressure $h at $x")
-                        : PICK(draft, ", with a peak of $h at $x", ", peaking at $h at $x",
-                               ", with a maximum of $h at $x"), slots);
+    if (writer_overshoots(fact, vital, true)) {
+        add(draft, pair ? PICK(draft, ", with a peak systolic pressure of $h at $x", ", highest systolic pressure $h at $x")
+                        : PICK(draft, ", with a peak of $h at $x", ", peaking at $h at $x", ", with a maximum of $h at $x"), slots);
         cite_value(draft, &fact->max);
     }
-    if (overshoots(fact, vital, false)) {
-        add(draft, pair ? PICK(draft, ", with the lowest systolic pressure of $l at $m",
-                               ", lowest systolic pressure $l at $m")
-                        : PICK(draft, ", with a low of $l at $m", ", reaching a low of $l at $m",
-                               ", with a minimum of $l at $m"), slots);
+    if (writer_overshoots(fact, vital, false)) {
+        add(draft, pair ? PICK(draft, ", with the lowest systolic pressure of $l at $m", ", lowest systolic pressure $l at $m")
+                        : PICK(draft, ", with a low of $l at $m", ", reaching a low of $l at $m", ", with a minimum of $l at $m"), slots);
         cite_value(draft, &fact->min);
     }
 }
@@ -464,10 +474,10 @@ static void add_range(struct draft *draft, enum vital vital, bool in_brackets)
     struct slots slots = vital_slots(draft, vital);
     bool range = differs(draft->facts, vital);
     if (vital == VITAL_SYSTOLIC && draft->facts->vital[VITAL_DIASTOLIC].trend != TREND_STABLE) {
-        slots.text['v'] = slots.text['w']; /* the pair was not stable */
-        slots.text['b'] = slots.text['h'];
+        add(draft, range ? (in_brackets ? "$w ($L-$h)" : "$w $L-$h") : (in_brackets ? "$w ($h)" : "$w $h"), &slots); /* the pair was not stable */
+    } else {
+        add(draft, range ? (in_brackets ? "$w ($L-$h)" : "$w $L-$h") : (in_brackets ? "$v ($b)" : "$v $b"), &slots);
     }
-    add(draft, range ? (in_brackets ? "$w ($L-$h)" : "$w $L-$h") : (in_brackets ? "$v ($b)" : "$v $b"), &slots);
     cite_extremes(draft, vital);
 }
 
@@ -509,8 +519,9 @@ static void write_single(struct draft *draft)
         if (!begin(draft))
             return;
         bool first = choose(draft, 2) == 0;
+        struct slots at = vital_slots(draft, told[0]);
         if (first)
-            buf_printf(&draft->text, "at %s, ", clock_text(draft, time_us));
+            add(draft, "at $e, ", &at);
         for (int i = 0; i < told_count; i++) {
             struct slots slots = vital_slots(draft, told[i]);
             buf_add_text(&draft->text, joint(i, told_count));
@@ -518,7 +529,7 @@ static void write_single(struct draft *draft)
             cite_value(draft, &draft->facts->vital[told[i]].last);
         }
         if (!first)
-            buf_printf(&draft->text, " at %s", clock_text(draft, time_us));
+            add(draft, " at $e", &at);
         end(draft);
     }
 }
@@ -559,7 +570,7 @@ static void write_implausible(struct draft *draft)
         uint32_t count = draft->facts->vital[vital].implausible;
         if (!count || !begin(draft))
             continue;
-        struct slots slots = { 0 };
+        struct slots slots = { .owner = SLOT_OWNERS_VITAL[vital] };
         slots.text['v'] = vital_word((enum vital)vital);
         slots.text['n'] = arena_printf(draft->arena, "%u", count);
         slots.text['i'] = count > 1 ? "s" : "";
@@ -576,7 +587,7 @@ static void write_implausible(struct draft *draft)
 static void write_news2(struct draft *draft)
 {
     const struct news2 *news2 = &draft->facts->news2;
-    struct slots slots = { 0 };
+    struct slots slots = { .owner = SLOT_OWNER_NEWS2 };
     if (!begin(draft))
         return;
     slots.text['l'] = arena_printf(draft->arena, "%u", news2->low);
@@ -599,7 +610,7 @@ static void write_basis(struct draft *draft)
     if (!window->reading_count || !begin(draft))
         return;
     const struct reading *first = &window->readings[0], *last = &window->readings[window->reading_count - 1];
-    struct slots slots = { 0 };
+    struct slots slots = { .owner = SLOT_OWNER_WINDOW };
     slots.text['n'] = arena_printf(draft->arena, "%zu", window->reading_count);
     slots.text['s'] = clock_text(draft, first->time_us);
     slots.text['e'] = clock_text(draft, last->time_us);
@@ -611,10 +622,9 @@ static void write_basis(struct draft *draft)
     end(draft);
 }
 
-void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out)
+static void write_all(struct draft draft)
 {
-    struct draft draft = { .facts = facts, .out = out, .arena = arena, .seed = seed };
-    out->count = 0;
+    draft.out->count = 0;
     buf_init(&draft.text, SENTENCE_SIZE_MAX);
     write_alerts(&draft);
     write_calm(&draft);
@@ -629,8 +639,54 @@ void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena,
     buf_free(&draft.text);
 }
 
-void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena,
-                  struct sentence *out)
+void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out)
+{
+    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed });
+}
+
+void writer_write_named(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out)
+{
+    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed, .named = true });
+}
+
+static void visit_slots(const struct slots *slots, writer_slot_visit *visit, void *context)
+{
+    for (const char *letter = letters_of(slots->owner); *letter; letter++)
+        if (slots->text[(unsigned char)*letter])
+            visit(context, slots->owner, *letter, slots->text[(unsigned char)*letter]);
+}
+
+void writer_each_slot(const struct facts *facts, struct arena *arena, writer_slot_visit *visit, void *context)
+{
+    struct draft draft = { .facts = facts, .arena = arena };
+    const struct window *window = facts->window;
+    for (int vital = 0; vital < VITAL_COUNT; vital++) {
+        struct slots slots = { .owner = SLOT_OWNERS_VITAL[vital] };
+        if (facts->vital[vital].count)
+            slots = vital_slots(&draft, (enum vital)vital);
+        if (facts->vital[vital].implausible)
+            slots.text['n'] = arena_printf(arena, "%u", facts->vital[vital].implausible);
+        visit_slots(&slots, visit, context);
+    }
+    for (int i = 0; i < writer_alerts_told(facts) && slot_owner_alert(i); i++) {
+        struct slots slots = alert_slots(&draft, &facts->alert[i]);
+        visit_slots(&slots, visit, context);
+    }
+    struct slots total = { .owner = SLOT_OWNER_TOTAL }, news2 = { .owner = SLOT_OWNER_NEWS2 }, basis = { .owner = SLOT_OWNER_WINDOW };
+    total.text['n'] = arena_printf(arena, "%zu", window->alert_count);
+    news2.text['l'] = arena_printf(arena, "%u", facts->news2.low);
+    news2.text['h'] = arena_printf(arena, "%u", facts->news2.high);
+    basis.text['n'] = arena_printf(arena, "%zu", window->reading_count);
+    if (window->reading_count) {
+        basis.text['s'] = clock_text(&draft, window->readings[0].time_us);
+        basis.text['e'] = clock_text(&draft, window->readings[window->reading_count - 1].time_us);
+    }
+    visit_slots(&total, visit, context);
+    visit_slots(&news2, visit, context);
+    visit_slots(&basis, visit, context);
+}
+
+void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena, struct sentence *out)
 {
     struct summary_text *one = arena_alloc(arena, sizeof *one);
     struct draft draft = { .facts = facts, .out = one, .arena = arena, .seed = seed };

@@ -39,6 +39,21 @@ void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena,
 void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena, struct sentence *out);
 /* How many of facts->alert, from the first, get a sentence of their own. */
 int writer_alerts_told(const struct facts *facts);
+/* ---- slots: the names of numbers, see clinical/slots.h ---- */
+#define SLOT_OWNERS_VITAL "HSYDTR"       /* in the order of vital.h */
+enum { SLOT_OWNER_NEWS2 = 'N', SLOT_OWNER_WINDOW = 'W', SLOT_OWNER_TOTAL = 'G', SLOT_ALERTS_MAX = 16 };
+/* '0' … '9', 'a' … 'f' for the first alerts; 0 beyond: their numbers stay numbers. */
+static inline char slot_owner_alert(int i)
+{
+    return i >= 0 && i < SLOT_ALERTS_MAX ? "0123456789abcdef"[i] : 0;
+}
+/* The same text with "$Ha" where a number stands. */
+void writer_write_named(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out);
+/* Every slot that the facts fill, and the text that stands in it. */
+typedef void writer_slot_visit(void *context, char owner, char letter, const char *text);
+void writer_each_slot(const struct facts *facts, struct arena *arena, writer_slot_visit *visit, void *context);
+bool writer_overshoots(const struct vital_fact *fact, enum vital vital, bool high);   /* an extreme far beyond both ends */
+bool writer_is_pair(const struct vital_fact *fact);    /* told as systolic/diastolic */
 /* Sentences joined by a space. */
 const char *summary_join(const struct summary_text *text, struct arena *arena);
 

@@ -129,7 +129,7 @@ static const char *input_of(const struct reading *readings, size_t count, const 
     facts_make(&window, &alarm_limits_default, &facts);
     buf_free(&buf);
     buf_init(&buf, MODEL_INPUT_SIZE_MAX);
-    model_input(&facts, format, &buf);
+    model_input(&facts, format, NULL, &buf);
     return buf.data;
 }
 

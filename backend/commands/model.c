@@ -22,6 +22,7 @@ static const struct subcommand {
     { "quantize", model_quantize, "Write a copy with 16-bit weights" },
     { "train", model_train, "Teach a folder from pairs of texts" },
     { "eval", model_eval, "Loss, exact matches and ROUGE-L of a folder on pairs" },
+    { "exam", model_exam, "How much of what a model writes is proven, on simulated or recorded patients" },
     { "pairs", model_pairs, "Write training pairs from simulated patients" },
     { "vocabulary", model_vocabulary, "Train a SentencePiece vocabulary on pairs" },
     { "new", model_new, "Make a folder with an untrained T5" },

@@ -16,6 +16,7 @@ int model_quantize(int argc, char **argv);
 int model_train(int argc, char **argv);
 int model_pairs(int argc, char **argv);
 int model_vocabulary(int argc, char **argv);
+int model_exam(int argc, char **argv);
 int model_new(int argc, char **argv);
 int model_eval(int argc, char **argv);
 int model_pull(int argc, char **argv);

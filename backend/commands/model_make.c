@@ -6,8 +6,10 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/progress.h"
+#include "clinical/writer.h"
 #include "commands/model.h"
 #include "learn/prepare.h"
+#include "learn/profile.h"
 #include "t5/config.h"
 #include "t5/spiece.h"
 #include "t5/tokenizer.h"
@@ -22,15 +24,15 @@
 #include <sys/stat.h>
 
 enum { KEY_SEED = 256, KEY_COUNT, KEY_FORMAT, KEY_SIZE, KEY_D_MODEL, KEY_D_KV, KEY_D_FF, KEY_LAYERS, KEY_DECODER_LAYERS, KEY_HEADS,
-       KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_TIMES };
+       KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_SLOTS, KEY_VOCAB_SIZE, KEY_PROFILE };
 
 struct arguments {
-    const char *path, *vocabulary;
+    const char *path, *vocabulary, *profile;
     int64_t seed, count, size;
     enum model_format format;
     struct t5_config config;
-    int64_t max_length;
-    bool times;
+    int64_t max_length, vocab_size;
+    bool slots;
 };
 
 static int64_t integer(struct argp_state *state, const char *text, int64_t min, int64_t max)
@@ -54,18 +56,26 @@ static error_t parse_pairs(int key, char *value, struct argp_state *state)
     struct arguments *arguments = state->input;
     switch (key) {
     case KEY_SEED: arguments->seed = integer(state, value, 0, INT64_MAX); return 0;
+    case KEY_PROFILE: arguments->profile = value; return 0;
     case KEY_COUNT: arguments->count = integer(state, value, 1, 1 << 22); return 0;
     case KEY_FORMAT:
         if (!model_format_parse(value, &arguments->format))
-            argp_error(state, "--format: '%s' is not one of: published, facts", value);
+            argp_error(state, "--format: '%s' is not one of: published, facts, slots", value);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
+struct printing {
+    struct buf line;
+    struct profile profile;
+};
+
 static bool print_pair(void *context, const struct prepare_pair *pair, struct err *err)
 {
-    struct buf *line = context;
+    struct printing *printing = context;
+    struct buf *line = &printing->line;
+    profile_add(&printing->profile, pair->facts, pair->text, 0, NULL);
     buf_reset(line);
     struct json_writer w = json_write(line);
     json_put_object(&w, NULL);
@@ -81,21 +91,29 @@ int model_pairs(int argc, char **argv)
     static const struct argp_option options[] = {
         { "seed", KEY_SEED, "N", 0, "Which patients, and which wording (0)", 0 },
         { "count", KEY_COUNT, "N", 0, "Pairs (1000)", 0 },
-        { "format", KEY_FORMAT, "NAME", 0, "What the model reads: facts or published (facts)", 0 },
+        { "profile", KEY_PROFILE, "FILE", 0, "Write what the windows are like: a model's profile.json, which drift is measured against", 0 },
+        { "format", KEY_FORMAT, "NAME", 0, "What the model reads: slots, facts or published (slots)", 0 },
         { 0 },
     };
     static const struct argp argp = { .options = options, .parser = parse_pairs, .doc = pairs_doc };
-    struct arguments arguments = { .count = 1000, .format = MODEL_FORMAT_FACTS };
+    struct arguments arguments = { .count = 1000, .format = MODEL_FORMAT_SLOTS };
     struct err err = { 0 };
-    struct buf line;
+    struct printing *printing = mem_new(1, sizeof *printing);
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
-    buf_init(&line, 1 << 20);
+    buf_init(&printing->line, 1 << 20);
+    profile_init(&printing->profile);
     struct prepare_options prepare = { (uint64_t)arguments.seed, (size_t)arguments.count, arguments.format };
-    bool ok = prepare_pairs(&prepare, print_pair, &line, &err);
+    bool ok = prepare_pairs(&prepare, print_pair, printing, &err);
     if (ok && fflush(stdout) != 0)
         ok = err_set_errno(&err, ERR_IO, errno, "standard output");
-    buf_free(&line);
+    if (ok && arguments.profile) {
+        buf_reset(&printing->line);
+        profile_write(&printing->profile, &printing->line);
+        ok = folder_write_file(arguments.profile, printing->line.data, printing->line.length, &err);
+    }
+    buf_free(&printing->line);
+    mem_free(printing);
     return ok ? 0 : model_fail("pairs", &err);
 }
 
@@ -105,9 +123,9 @@ static const char vocabulary_doc[] =
     "Trains a SentencePiece vocabulary on the texts of pairs and writes it to FILE.\v"
     "Unigram, T5's special pieces, every digit and every printable ASCII character a piece of its own. One thread and no "
     "chance: the same pairs give the same bytes.\n\n"
-    "Example:\n  wardscribe model vocabulary spiece.model --data pairs.jsonl --size 2400 --times";
+    "Example:\n  wardscribe model vocabulary spiece.model --data pairs.jsonl --size 1024 --slots";
 
-enum { TIMES_SIZE = 24 * 60 * 6 + 1, WORD_COUNT_MIN = 5 };
+enum { SYMBOLS_SIZE = 1024, WORD_COUNT_MIN = 5 };
 
 struct corpus {
     struct arena arena;
@@ -205,12 +223,17 @@ static void add_lexicon(struct corpus *corpus)
     arena_free(&words.arena);
 }
 
-/* "00:00,00:01,…": a time is copied as a whole. */
-static void list_times(char out[TIMES_SIZE])
+/* "$Ha,$HA,…": clinical/slots.h */
+static void list_slots(char out[SYMBOLS_SIZE])
 {
+    static const struct {
+        const char *owners, *letters;
+    } table[] = { { SLOT_OWNERS_VITAL, "aAblLhsemxn" }, { "0123456789abcdef", "nofpq" }, { "N", "lh" }, { "W", "nse" }, { "G", "n" } };
     char *at = out;
-    for (int minute = 0; minute < 24 * 60; minute++)
-        at += snprintf(at, 7, "%s%02d:%02d", minute ? "," : "", minute / 60, minute % 60);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        for (const char *owner = table[i].owners; *owner; owner++)
+            for (const char *letter = table[i].letters; *letter; letter++)
+                at += snprintf(at, 5, "%s$%c%c", at > out ? "," : "", *owner, *letter);
 }
 
 static error_t parse_vocabulary(int key, char *value, struct argp_state *state)
@@ -219,7 +242,7 @@ static error_t parse_vocabulary(int key, char *value, struct argp_state *state)
     switch (key) {
     case 'd': arguments->vocabulary = value; return 0;
     case KEY_SIZE: arguments->size = integer(state, value, 128, 1 << 18); return 0;
-    case KEY_TIMES: arguments->times = true; return 0;
+    case KEY_SLOTS: arguments->slots = true; return 0;
     case ARGP_KEY_ARG: arguments->path = value; return 0;
     case ARGP_KEY_END:
         if (!arguments->path || !arguments->vocabulary)
@@ -234,24 +257,24 @@ int model_vocabulary(int argc, char **argv)
     static const struct argp_option options[] = {
         { "data", 'd', "PAIRS", 0, "JSON lines with \"input\" and \"summary\"", 0 },
         { "size", KEY_SIZE, "N", 0, "Pieces, at most (1024)", 0 },
-        { "times", KEY_TIMES, NULL, 0, "Make every time of day, hh:mm, a piece", 0 },
+        { "slots", KEY_SLOTS, NULL, 0, "Make every slot, $Ha and so on, a piece", 0 },
         { 0 },
     };
     static const struct argp argp = { .options = options, .parser = parse_vocabulary, .args_doc = "FILE", .doc = vocabulary_doc };
     struct arguments arguments = { .size = 1024 };
     struct corpus corpus = { 0 };
     struct err err = { 0 };
-    char reason[200], times[TIMES_SIZE] = "";
+    char reason[200], symbols[SYMBOLS_SIZE] = "";
     size_t size = 0;
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
     arena_init(&corpus.arena, (size_t)1 << 30);
     bool ok = read_corpus(arguments.vocabulary, &corpus, &err);
-    if (arguments.times)
-        list_times(times);
+    if (arguments.slots)
+        list_slots(symbols);
     if (ok)
         add_lexicon(&corpus);
-    char *model = ok ? spiece_train(next_text, &corpus, (int)arguments.size, times, &size, reason, sizeof reason) : NULL;
+    char *model = ok ? spiece_train(next_text, &corpus, (int)arguments.size, symbols, &size, reason, sizeof reason) : NULL;
     if (ok && !model)
         ok = err_set(&err, ERR_INPUT, "%s: libsentencepiece: %s", arguments.vocabulary, reason);
     ok = ok && folder_write_file(arguments.path, model, size, &err);
@@ -281,6 +304,7 @@ static error_t parse_new(int key, char *value, struct argp_state *state)
     case KEY_HEADS: c->head_count = (int)integer(state, value, 1, 64); return 0;
     case KEY_DROPOUT: c->dropout_rate = (float)integer(state, value, 0, 90) / 100; return 0;
     case KEY_UNTIED: c->tied = false; return 0;
+    case KEY_VOCAB_SIZE: arguments->vocab_size = integer(state, value, 1, 1 << 20); return 0;
     case KEY_SEED: arguments->seed = integer(state, value, 0, INT64_MAX); return 0;
     case KEY_MAX_LENGTH: arguments->max_length = integer(state, value, 2, 4096); return 0;
     case ARGP_KEY_ARG: arguments->path = value; return 0;
@@ -338,6 +362,7 @@ int model_new(int argc, char **argv)
         { "decoder-layers", KEY_DECODER_LAYERS, "N", 0, "(3)", 2 },
         { "heads", KEY_HEADS, "N", 0, "(4)", 2 },
         { "dropout-percent", KEY_DROPOUT, "N", 0, "(0)", 2 },
+        { "vocab-size", KEY_VOCAB_SIZE, "N", 0, "At least so many ids (pieces and 100 extra ids, to whole vectors)", 2 },
         { "untied", KEY_UNTIED, NULL, 0, "A head of its own instead of the embedding", 2 },
         { "max-length", KEY_MAX_LENGTH, "N", 0, "Tokens of a generated text (320)", 3 },
         { "seed", KEY_SEED, "N", 0, "Of the first weights (0)", 3 },
@@ -352,6 +377,8 @@ int model_new(int argc, char **argv)
         return 64;
     bool ok = mkdir(arguments.path, 0755) == 0 || errno == EEXIST || err_set_errno(&err, ERR_IO, errno, "%s", arguments.path);
     ok = ok && copy_vocabulary(&arguments, &arguments.config.vocab_size, &err) && write_beside(&arguments, &err);
+    if (arguments.vocab_size > arguments.config.vocab_size)
+        arguments.config.vocab_size = (int)arguments.vocab_size;
     if (ok) {
         struct layout *layout = layout_new(&arguments.config);
         real *params = mem_new(layout->total, sizeof *params);

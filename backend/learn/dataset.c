@@ -37,7 +37,8 @@ struct builder {
     struct entry *entries;
     size_t count, capacity, at;
     struct arena arena;
-    struct buf input;
+    struct buf input, target;
+    struct slots slots;
     FILE *pairs, *edits;
     size_t silver_wanted, silver_seen;
 };
@@ -81,7 +82,7 @@ static bool grow(struct builder *b, struct err *err)
 static void make_input(struct builder *b, const struct facts *facts)
 {
     buf_reset(&b->input);
-    model_input(facts, b->options->format, &b->input);
+    model_input(facts, b->options->format, &b->slots, &b->input);
 }
 
 static bool judge_sample(void *context, const struct sample *sample, struct err *err)
@@ -303,7 +304,9 @@ static bool write_sample(void *context, const struct sample *sample, struct err 
     struct facts *facts = arena_alloc(&b->arena, sizeof *facts);
     facts_make(&sample->window, &sample->limits, facts);
     make_input(b, facts);
-    put_pair(b->pairs, b->input.data, sample->text, gold ? b->out->gold_weight : 1);
+    buf_reset(&b->target);
+    slots_hide(&b->slots, sample->text, &b->target);
+    put_pair(b->pairs, b->input.data, b->target.data ? b->target.data : "", gold ? b->out->gold_weight : 1);
     return true;
 }
 
@@ -410,6 +413,7 @@ bool dataset_make(const char *samples_path, const char *dir, const struct datase
     profile_init(&out->profile);
     arena_init(&b.arena, 8 << 20);
     buf_init(&b.input, MODEL_INPUT_SIZE_MAX);
+    buf_init(&b.target, SAMPLE_LINE_MAX);
     bool ok = build(&b, samples_path, dir, &refused);
     if (ok || refused.kind == ERR_REFUSED)
         ok = write_report(out, dir, ok ? NULL : &refused, err) && ok;
@@ -417,6 +421,7 @@ bool dataset_make(const char *samples_path, const char *dir, const struct datase
         err_set(err, refused.kind, "%s", refused.text);
     mem_free(b.entries);
     buf_free(&b.input);
+    buf_free(&b.target);
     arena_free(&b.arena);
     return ok;
 }

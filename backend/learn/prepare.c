@@ -19,10 +19,16 @@ static bool take_window(void *context, const struct window *window, const struct
     struct facts facts;
     struct summary_text *text = arena_alloc(&p->arena, sizeof *text);
     facts_make(window, limits, &facts);
-    writer_write(&facts, p->wording++ * 0x9e3779b97f4a7c15u, &p->arena, text);
+    uint64_t wording = p->wording++ * 0x9e3779b97f4a7c15u;
+    writer_write(&facts, wording, &p->arena, text);
     buf_reset(&p->input);
-    model_input(&facts, p->options->format, &p->input);
-    struct prepare_pair pair = { p->input.data, summary_join(text, &p->arena), &facts };
+    model_input(&facts, p->options->format, NULL, &p->input);
+    const char *joined = summary_join(text, &p->arena), *target = joined;
+    if (p->options->format == MODEL_FORMAT_SLOTS) {
+        writer_write_named(&facts, wording, &p->arena, text);
+        target = summary_join(text, &p->arena);
+    }
+    struct prepare_pair pair = { p->input.data, target, joined, &facts };
     bool ok = p->visit(p->context, &pair, err);
     arena_reset(&p->arena);
     return ok;

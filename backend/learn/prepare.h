@@ -15,7 +15,8 @@ struct prepare_options {
 };
 
 struct prepare_pair {                    /* lives until the visitor returns */
-    const char *input, *summary;
+    const char *input, *summary;         /* as the format has them: with slots, or not */
+    const char *text;                    /* the summary as people read it */
     const struct facts *facts;           /* facts->window and limits too */
 };
 typedef bool prepare_visitor(void *context, const struct prepare_pair *pair, struct err *err);

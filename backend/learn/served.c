@@ -30,6 +30,7 @@ struct served_ticket {
     enum t5_status status;
     int32_t ids[MODEL_OUTPUT_MAX];
     size_t count;
+    struct slots slots;                  /* what the model's text is filled with */
 };
 
 /* ---- the card ---- */
@@ -75,7 +76,7 @@ bool served_card_read(const char *dir, struct served_card *out, struct err *err)
     if (!card_value(card, "wardscribe_input", value, sizeof value))
         return true;
     return model_format_parse(value, &out->format) ||
-           err_set(err, ERR_INPUT, "%s/README.md: wardscribe_input: '%s' is neither published nor facts", dir, value);
+           err_set(err, ERR_INPUT, "%s/README.md: wardscribe_input: '%s' is not published, facts or slots", dir, value);
 }
 
 /* Source: docs/api.md, "The model's contract". */
@@ -224,16 +225,16 @@ bool served_submit(struct served *served, const struct facts *facts, int64_t dea
     struct buf input;
     int32_t ids[MODEL_TOKENS_MAX];
     size_t count = 0;
+    struct slots slots;
     buf_init(&input, MODEL_INPUT_SIZE_MAX);
-    model_input(facts, served->info.format, &input);
-    bool ok = t5_encode(t5_model_tokenizer(served->model), input.data, input.length, MODEL_TOKENS_MAX, ids, &count,
-                        err);
+    model_input(facts, served->info.format, &slots, &input);
+    bool ok = t5_encode(t5_model_tokenizer(served->model), input.data, input.length, MODEL_TOKENS_MAX, ids, &count, err);
     buf_free(&input);
     if (!ok)
         return false;
     struct served_ticket *ticket = new_ticket(served, deadline_us);
-    struct t5_request request = { .input_ids = ids, .input_count = count, .params = served->params,
-                                  .deadline_us = deadline_us,
+    ticket->slots = slots;
+    struct t5_request request = { .input_ids = ids, .input_count = count, .params = served->params, .deadline_us = deadline_us,
                                   .done = take_result, .context = ticket };
     if (t5_submit(served->engine, &request, &ticket->number, err)) {
         *out = ticket;
@@ -278,7 +279,11 @@ static bool decode(struct served_ticket *ticket, struct arena *arena, const char
     char *text;
     if (!t5_decode(t5_model_tokenizer(ticket->served->model), ticket->ids, ticket->count, true, &text, err))
         return false;
-    *out_text = arena_copy(arena, text, strlen(text));
+    struct buf filled;
+    buf_init(&filled, MODEL_TEXT_MAX);
+    slots_fill(&ticket->slots, text, &filled);
+    *out_text = arena_copy(arena, filled.data ? filled.data : "", filled.length);
+    buf_free(&filled);
     t5_text_free(text);
     return true;
 }

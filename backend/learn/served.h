@@ -2,7 +2,7 @@
  *
  * Card:      README.md's front matter may hold `wardscribe_input: facts` (clinical/model_input.h); a folder
  *            that says nothing gets `published`, the contract of docs/api.md, with its generation
- *            parameters.  `facts` takes generation_config.json's.
+ *            parameters.  `facts` and `slots` take generation_config.json's.
  * Owner:     counted: served_open() gives one reference, served_keep() another, served_release() ends one;
  *            the last ends the engine and closes the files.
  * Threads:   any.  The engine's threads run as SCHED_IDLE: whatever else the process has to do, alarms
@@ -15,7 +15,7 @@
 #include "clinical/model_input.h"
 #include "t5/t5.h"
 
-enum { MODEL_TOKENS_MAX = 512, MODEL_OUTPUT_MAX = 512 };
+enum { MODEL_TOKENS_MAX = 512, MODEL_OUTPUT_MAX = 512, MODEL_TEXT_MAX = 64 << 10 };
 
 struct served_options {
     int threads;                         /* 0: one per core */
