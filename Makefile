@@ -3,7 +3,7 @@ BUILD ?= build
 export WARDSCRIBE_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build dashboard run test test-all asan tsan coverage fuzz bench clean
+.PHONY: help deps build dashboard run test test-all asan tsan coverage fuzz bench model clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ asan: deps ## Unit tests under AddressSanitizer and UBSan
 
 tsan: deps ## Unit tests under ThreadSanitizer
 	@tools/variant.sh tsan -Db_sanitize=thread -Db_lundef=false
+
+model: build ## Make models/wardscribe-small again, from simulated patients alone (about 20 minutes on two cores)
+	@PROGRAM=$(BUILD)/wardscribe tools/make-model.sh
 
 bench: build ## Every benchmark, about ten minutes; or some: make bench ONLY="alarm http"
 	@tools/bench.sh $(ONLY)

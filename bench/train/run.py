@@ -36,8 +36,10 @@ def make():
     if (FOLDER / "model" / "model.safetensors").exists():
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with open(FOLDER / "pairs.jsonl", "w") as out:
-        subprocess.run([BINARY, "model", "pairs", "--format", "published", "--seed", "1", "--count", "400"], check=True, stdout=out)
+    pairs = subprocess.run([BINARY, "model", "pairs", "--format", "published", "--seed", "1", "--count", "6000"], check=True,
+                           stdout=subprocess.PIPE, text=True).stdout.splitlines(True)
+    whole = [line for line in pairs if line.count("BP=") == line.count("Temp=") == line.count("SpO2=") == 5]   # about 180 tokens
+    (FOLDER / "pairs.jsonl").write_text("".join(whole[:400]))
     subprocess.run([BINARY, "model", "vocabulary", FOLDER / "spiece.model", "--data", FOLDER / "pairs.jsonl", "--size", "900"], check=True)
     subprocess.run([BINARY, "model", "new", FOLDER / "model", "--vocabulary", FOLDER / "spiece.model", "--vocab-size", "32128",
                     "--d-model", "512", "--d-kv", "64", "--d-ff", "1024", "--layers", "8", "--decoder-layers", "8", "--heads", "6",

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Makes the model that comes with the program, from nothing but the program: simulated patients, the deterministic
+# writer's words about them, a vocabulary, training.  The same program gives the same bytes: run it twice and compare.
+#
+#     tools/make-model.sh [FOLDER]        default models/wardscribe-small; PAIRS, STEPS, WORK, PROGRAM from the environment
+#
+# README.md, the model card, is kept by hand: its figures are those of `wardscribe model exam`.
+set -eu
+folder=${1:-models/wardscribe-small}
+program=${PROGRAM:-build/wardscribe}
+pairs=${PAIRS:-60000}
+steps=${STEPS:-6000}
+work=${WORK:-$(mktemp -d)}
+mkdir -p "$work" "$folder"
+
+say() { printf '%s\n' "$*" >&2; }
+
+say "1/4 $pairs windows of simulated patients and what the writer says of them"
+"$program" model pairs --seed 1 --count "$pairs" --format slots --profile "$work/profile.json" > "$work/pairs.jsonl"
+say "2/4 vocabulary"
+head -n 4000 "$work/pairs.jsonl" > "$work/vocabulary.jsonl"
+"$program" model vocabulary "$work/spiece.model" --data "$work/vocabulary.jsonl" --size 1024 --slots
+say "3/4 training, $steps steps"
+"$program" model new "$work/start" --vocabulary "$work/spiece.model" --d-model 192 --d-kv 32 --d-ff 512 --heads 6 \
+    --layers 3 --decoder-layers 3 --seed 1 --max-length 360
+"$program" model train "$work/start" --data "$work/pairs.jsonl" --out "$work/trained" --steps "$steps" --batch 16 --lr 1.5e-3 \
+    --warmup 200 --schedule cosine --max-target 360 --seed 1 --save-every 500 --save-as bf16 --resume
+say "4/4 $folder"
+for file in config.json generation_config.json model.safetensors spiece.model tokenizer_config.json; do
+    cp "$work/trained/$file" "$folder/$file.new" && mv "$folder/$file.new" "$folder/$file"
+done
+cp "$work/profile.json" "$folder/profile.json"
+sha256sum "$work/pairs.jsonl" "$folder"/*.json "$folder"/*.model "$folder"/*.safetensors
