@@ -398,7 +398,12 @@ static const char *check_trend(struct naive *n)
     if (n->direction && n->vital >= 0 && !strpbrk(n->start, "0123456789") &&
         drift(n->window, n->vital) * n->direction <= 0)
         return say(n, "direction", n->start);
-    if (!strstr(n->start, "patient") || !strstr(n->start, "stable"))
+    static const char *const calm[] = { "patient remained stable", "patient was stable", "patient is stable",
+                                        "patient has been stable", "patient x remained stable" };
+    bool says = false;
+    for (size_t i = 0; i < sizeof calm / sizeof *calm; i++)
+        says |= strstr(n->start, calm[i]) != NULL;
+    if (!says)
         return NULL;
     for (size_t i = 0; i < n->window->alert_count; i++)
         if (n->window->alerts[i].type != ALERT_SENSOR)
