@@ -2,18 +2,22 @@
 
 #include "base/mem.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-/* Spins before the CPU is given away (a meeting is usually under 5 us late), and before a member
- * without work sleeps (a decoder's step follows the last within 100 us). */
+/* Spins before a member sleeps: at a meeting (usually under 5 us late; later than that, the other's CPU does
+ * something else, and spinning would keep it from ours), and without work (a decoder's step follows the last
+ * within 100 us). */
 enum { SPINS_MEETING = 1000, SPINS_IDLE = 4000 };
 
 struct team {
     int count;
     _Alignas(64) atomic_uint arrived;
     _Alignas(64) atomic_uint meeting;      /* counts the meetings that are over */
+    atomic_uint sleepers;                  /* at the meeting */
     _Alignas(64) atomic_uint job;          /* counts the jobs that were started */
     team_work *work;
     void *context;
@@ -33,19 +37,30 @@ static inline void relax(void)
 #endif
 }
 
+static void sleep_until_over(struct team *team, unsigned now)
+{
+    (void)atomic_fetch_add_explicit(&team->sleepers, 1, memory_order_seq_cst);
+    while (atomic_load_explicit(&team->meeting, memory_order_seq_cst) == now)
+        (void)syscall(SYS_futex, &team->meeting, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0);
+    (void)atomic_fetch_sub_explicit(&team->sleepers, 1, memory_order_relaxed);
+}
+
 void team_wait(struct team *team)
 {
     unsigned now = atomic_load_explicit(&team->meeting, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)team->count) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->meeting, now + 1, memory_order_release);
+        atomic_store_explicit(&team->meeting, now + 1, memory_order_seq_cst);
+        if (atomic_load_explicit(&team->sleepers, memory_order_seq_cst))
+            (void)syscall(SYS_futex, &team->meeting, FUTEX_WAKE_PRIVATE, team->count, NULL, NULL, 0);
         return;
     }
-    for (int spins = 0; atomic_load_explicit(&team->meeting, memory_order_acquire) == now; spins++)
-        if (spins < SPINS_MEETING)
-            relax();
-        else
-            (void)sched_yield();
+    for (int spins = 0; spins < SPINS_MEETING; spins++) {
+        if (atomic_load_explicit(&team->meeting, memory_order_acquire) != now)
+            return;
+        relax();
+    }
+    sleep_until_over(team, now);
 }
 
 static bool spin_for_job(struct team *team, unsigned seen)
