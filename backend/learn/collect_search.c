@@ -59,13 +59,14 @@ static const struct json *hits_of(const struct json *root, struct err *err)
     return NULL;
 }
 
+/* Both ends in: a date field has milliseconds, our stamps have microseconds, and what is too much is dropped here. */
 static void put_range(struct json_writer *w, int64_t from_us, int64_t to_us)
 {
     json_put_object(w, NULL);
     json_put_object(w, "range");
     json_put_object(w, "@timestamp");
     json_put_time(w, "gte", from_us);
-    json_put_time(w, "lt", to_us);
+    json_put_time(w, "lte", to_us);
     json_put_end(w);
     json_put_end(w);
     json_put_end(w);
@@ -130,10 +131,11 @@ static bool visit_hits(struct source *s, const struct json *hits, hit_visitor *v
     return true;
 }
 
+/* OpenSearch gives none where no index matches: then there is no page behind this one either. */
 static bool keep_scroll_id(const struct json *page, struct buf *out, struct err *err)
 {
-    const char *id = NULL;
-    if (!json_get_text(page, "_scroll_id", JSON_REQUIRED, 1, 32 << 10, &id, err))
+    const char *id = "";
+    if (!json_get_text(page, "_scroll_id", JSON_NULLABLE, 0, 32 << 10, &id, err))
         return false;
     buf_reset(out);
     buf_add_text(out, id);
@@ -149,7 +151,7 @@ static bool visit_all(struct source *s, const char *index, hit_visitor *visit, s
     while (ok && more) {
         const struct json *hits = hits_of(page, err);
         ok = hits && keep_scroll_id(page, &id, err) && visit_hits(s, hits, visit, err);
-        more = ok && json_count(hits) == PAGE_SIZE;
+        more = ok && json_count(hits) == PAGE_SIZE && id.length;
         json_free(page);
         page = NULL;
         if (more)
@@ -213,6 +215,18 @@ static void put_patient(struct json_writer *w, const char *patient_id)
     json_put_end(w);
 }
 
+static void drop_outside(struct window *window)
+{
+    const struct reading *all = window->readings; /* in order of time */
+    size_t from = 0, to = window->reading_count;
+    while (from < to && all[from].time_us < window->from_us)
+        from++;
+    while (to > from && all[to - 1].time_us >= window->to_us)
+        to--;
+    window->readings = all + from;
+    window->reading_count = to - from;
+}
+
 static bool load_readings(struct source *s, struct collect_summary *summary, struct err *err)
 {
     struct buf query;
@@ -234,6 +248,8 @@ static bool load_readings(struct source *s, struct collect_summary *summary, str
     bool ok = search(s, "medical-vitals-*", "", &query, &root, err);
     const struct json *hits = ok ? hits_of(root, err) : NULL;
     ok = hits && window_json_readings(hits, "_source", &s->scratch, &summary->window, err);
+    if (ok)
+        drop_outside(&summary->window);
     json_free(root);
     buf_free(&query);
     return ok;
