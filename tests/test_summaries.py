@@ -113,7 +113,7 @@ def test_the_card_names_the_input_and_a_wrong_one_is_told(tmp_path):
     deadline = time.monotonic() + 10
     while not (problem := client.get("/api/model/info").json()["problem"]) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert "wardscribe_input: 'poetry' is neither published nor facts" in problem
+    assert "wardscribe_input: 'poetry' is not published" in problem
     assert client.get("/api/model/info").json()["source"] == "model"  # the old one goes on
     assert ward.stop() == 0
 
