@@ -249,6 +249,7 @@ static void test_config_is_checked(void **state)
         { "{" SIZES ",\"feed_forward_proj\":\"gated-silu\"}", "feed_forward_proj: must be one of relu, gated-gelu" },
         { "{" SIZES ",\"relative_attention_num_buckets\":7}", "must be even, found 7" },
         { "{" SIZES ",\"relative_attention_max_distance\":16}", "relative_attention_max_distance: must be" },
+        { "{" SIZES ",\"relative_attention_num_buckets\":512}", "must be above half the buckets, 256, found 128" },
         { "{" SIZES ",\"layer_norm_epsilon\":0}", "layer_norm_epsilon: must be a number" },
         { "{" SIZES ",\"eos_token_id\":[1,2]}", "eos_token_id: must be one token id" },
         { "{" SIZES ",\"eos_token_id\":40}", "eos_token_id: must be below vocab_size 40, found 40" },
@@ -265,6 +266,9 @@ static void test_config_is_checked(void **state)
     struct err err;
     assert_true(config_parse("{" SIZES "}", strlen("{" SIZES "}"), &config, &err));
     assert_true(config.tied && !config.gated && config.decoder_layer_count == 2 && config.decoder_start_id == 0);
+    assert_true(config_parse("{" SIZES ",\"pad_token_id\":3,\"decoder_start_token_id\":null}",
+                             strlen("{" SIZES ",\"pad_token_id\":3,\"decoder_start_token_id\":null}"), &config, &err));
+    assert_int_equal(config.decoder_start_id, 3);
 }
 
 static void test_generation_config(void **state)

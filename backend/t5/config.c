@@ -70,7 +70,7 @@ static bool get_float(const struct json *from, const char *key, double min, doub
     double value = (double)*out;
     if (!json_get_double(from, key, JSON_NULLABLE, min, max, &value, err))
         return false;
-    *out = (float)value;
+    *out = (float)value + 0.0f;   /* -0 is 0 */
     return true;
 }
 
@@ -138,8 +138,12 @@ static bool read_buckets(const struct json *from, struct t5_config *out, struct 
         return false;
     if (out->bucket_count % 2)
         return err_set(err, ERR_INPUT, "relative_attention_num_buckets: must be even, found %d", out->bucket_count);
-    return get_int(from, "relative_attention_max_distance", 0, out->bucket_count / 2 + 1, 1 << 20,
-                   &out->bucket_distance_max, err);
+    /* The default distance may be too small for the number of buckets: it is checked like one that is given. */
+    if (!get_int(from, "relative_attention_max_distance", 0, 1, 1 << 20, &out->bucket_distance_max, err))
+        return false;
+    return out->bucket_distance_max > out->bucket_count / 2 ||
+           err_set(err, ERR_INPUT, "relative_attention_max_distance: must be above half the buckets, %d, found %d",
+                   out->bucket_count / 2, out->bucket_distance_max);
 }
 
 static bool check_ids(const struct t5_config *config, struct err *err)
@@ -157,11 +161,12 @@ static bool check_ids(const struct t5_config *config, struct err *err)
 
 static bool read_ids(const struct json *from, struct t5_config *out, struct err *err)
 {
-    if (!get_id(from, "pad_token_id", &out->pad_id, err) || !get_id(from, "eos_token_id", &out->eos_id, err))
+    if (!get_id(from, "pad_token_id", &out->pad_id, err) || !get_id(from, "eos_token_id", &out->eos_id, err) ||
+        !get_id(from, "decoder_start_token_id", &out->decoder_start_id, err))
         return false;
-    if (!json_has(from, "decoder_start_token_id") && out->decoder_start_id < 0)
-        out->decoder_start_id = out->pad_id;   /* what every T5 does */
-    return get_id(from, "decoder_start_token_id", &out->decoder_start_id, err) && check_ids(out, err);
+    if (out->decoder_start_id < 0)
+        out->decoder_start_id = out->pad_id;   /* absent or null: what every T5 does */
+    return check_ids(out, err);
 }
 
 static bool config_from(const struct json *from, struct t5_config *out, struct err *err)
