@@ -13,7 +13,7 @@
 
 enum {
     ROWS_DEFAULT = 128, ROWS_MAX = 4096, QUEUE_DEFAULT = 1024,
-    ENCODE_TOKENS = 2048,        /* tokens encoded between two steps: running requests wait 25 ms for them on Zen 5 */
+    ENCODE_TOKENS = 1024,        /* tokens encoded between two steps: running requests wait for them */
     TEXTS_MAX = 256,
 };
 /* A request's cache that is kept for the next one; larger ones go back: Flan-T5-small at 512 in, 150 out
@@ -249,6 +249,7 @@ static void admit(struct t5_engine *e)
     if (e->text_count == 0)
         return;
     team_run(e->team, encode_work, e);
+    fast_forget_embedding(e->model);
     for (int i = before; i < e->running_count; i++)
         e->running[i]->encoded_us = now_us();
 }

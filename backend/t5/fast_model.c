@@ -296,3 +296,8 @@ void fast_activate(const struct fast_model *model, float *x)
     else
         model->kernels->relu_gate(x, gate, model->ff_width, x);
 }
+
+void fast_forget_embedding(const struct fast_model *model)
+{
+    give_back(model->checkpoint->embedding);
+}
