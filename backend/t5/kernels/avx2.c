@@ -45,6 +45,7 @@ static inline __attribute__((always_inline)) vf8 sum_each(const vf8 *v)
 #define SIMD_SUMS(v) sum_each(v)
 #define SIMD_WIDEN(p) ((vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(p))), 16))
 #define SIMD_WIDEN_INT8(p) ((vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(p)))))
+#define SIMD_NEAREST(v) ((vi)_mm256_cvtps_epi32((__m256)(v)))
 #define SIMD_ANY(mask) (!_mm256_testz_si256((__m256i)(mask), (__m256i)(mask)))
 
 

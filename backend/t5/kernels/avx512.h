@@ -10,6 +10,7 @@
 #define SIMD_SUMS(v) sum_each(v)
 #define SIMD_WIDEN(p) ((vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)(p))), 16))
 #define SIMD_WIDEN_INT8(p) ((vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)(p)))))
+#define SIMD_NEAREST(v) ((vi)_mm512_cvtps_epi32((__m512)(v)))
 #define SIMD_ANY(mask) (_mm512_test_epi32_mask((__m512i)(mask), (__m512i)(mask)) != 0)
 
 typedef float vf16 __attribute__((vector_size(64)));

@@ -43,6 +43,7 @@ static inline __attribute__((always_inline)) vf4 widen_int8(const void *p)
 #define SIMD_SUMS(v) sum_each(v)
 #define SIMD_WIDEN(p) ((vf)vshll_n_u16(vld1_u16((const uint16_t *)(const void *)(p)), 16))
 #define SIMD_WIDEN_INT8(p) widen_int8(p)
+#define SIMD_NEAREST(v) ((vi)vcvtnq_s32_f32((float32x4_t)(v)))
 #define SIMD_ANY(mask) (vmaxvq_u32((uint32x4_t)(mask)) != 0)
 
 #include "t5/kernels/simd.h"

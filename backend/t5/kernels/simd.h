@@ -7,6 +7,7 @@
  *     SIMD_START_INT8(c)       where a sum starts, c being column_sum: -c where DOT takes a as it is
  *     SIMD_DOT_BF16(sum, a, w) sum + the two products of each lane
  *     SIMD_WIDEN(p), SIMD_WIDEN_INT8(p)   a vector of floats from the bf16 or int8 at p, anywhere
+ *     SIMD_NEAREST(v)          integers, rounded to nearest, ties to even
  *     SIMD_SUM(v)              the sum of the lanes
  *     SIMD_SUMS(v)             a vector: lane i is the sum of the lanes of v[i]
  *     SIMD_ANY(mask)           whether any lane is set
@@ -287,7 +288,7 @@ static void pack_int8(const float *x, int n, uint32_t *out, float *out_scale)
     uint8_t *bytes = (uint8_t *)out;
     int i = 0;
     for (; i + LANES <= n; i += LANES) {
-        vi q = (vi)(load(x + i) * inverse + ROUNDER) - (ROUNDER_BITS - 128);
+        vi q = SIMD_NEAREST(load(x + i) * inverse) + 128;
         *(vb_any *)(bytes + i) = __builtin_convertvector(q, vb);
     }
     for (; i < n; i++)
@@ -347,7 +348,7 @@ static void keep(const float *x, int n, enum t5_items items, void *out, float *o
     }
     float max = largest_magnitude(x, n), inverse = max > 0 ? 127.0f / max : 0.0f;
     for (int i = 0; i < n; i += LANES) {        /* n: a multiple of 16 */
-        vi q = (vi)(load(x + i) * inverse + ROUNDER) - ROUNDER_BITS;
+        vi q = SIMD_NEAREST(load(x + i) * inverse);
         *(vb_any *)((uint8_t *)out + i) = __builtin_convertvector(q, vb);
     }
     *out_scale = max / 127.0f;
