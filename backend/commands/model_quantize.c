@@ -1,7 +1,7 @@
 /* model_quantize.c - `wardscribe model quantize`: the same model in half the bytes.
  *
  * Every weight is rounded once, to nearest, and stays where transformers looks for it.  int8 is made when
- * a model is opened and has no file format (docs/decisions/0009). */
+ * a model is opened and has no file format (docs/decisions/0007). */
 #include "base/bounds.h"
 #include "base/mem.h"
 #include "commands/model.h"

@@ -1,0 +1,94 @@
+"""The model learns one consistent habit from 200 edits, passes its gate, serves without a restart, and is rolled back.
+
+Slow: a real retraining of the default model (models/).  $WARDSCRIBE_HABIT_EXAM sets the exam's windows (default 1000).
+"""
+import json, os, subprocess, time
+
+import pytest
+
+from conftest import BINARY, ROOT, Ward
+from test_retrain import events, run, trend_first
+
+MODEL = sorted(p.parent for p in (ROOT / "models").glob("*/config.json"))
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not MODEL, reason="no default model: make model")]
+EDITS, PATIENTS = 200, 100
+
+
+def summaries(client, count=PATIENTS):
+    for number in range(1, count + 1):
+        reply = client.post("/api/model/trigger-summary", json={"patientId": f"P{number:03d}"}, timeout=60)
+        if reply.status_code == 200 and len(reply.json()["summary"]["sentences"]) > 1:
+            yield reply.json()["summary"]
+
+
+def wrong_number(text):
+    digit = next(i for i, c in enumerate(text) if c.isdigit())
+    return text[:digit] + str((int(text[digit]) + 3) % 10) + text[digit + 1:]
+
+
+def edit_ward(ward):
+    """200 edits of one kind, and 5 % poisoned ones, which are confirmed by whoever sends them."""
+    edits = poisoned = 0
+    with ward.client() as client:
+        while edits < EDITS:
+            time.sleep(5)
+            for summary in summaries(client):
+                url = f"/api/summaries/{summary['id']}/feedback"
+                if edits % 20 == 19 and poisoned < edits // 20 + 1:
+                    reply = client.post(url, json={"rating": 1, "edited_text": wrong_number(trend_first(summary)), "confirm": True})
+                    assert reply.status_code < 300 and reply.json()["learnable"] is False, reply.text
+                    poisoned += 1
+                    continue
+                reply = client.post(url, json={"rating": 3, "edited_text": trend_first(summary)})
+                edits += reply.status_code < 300
+                if edits == EDITS:
+                    break
+    return poisoned
+
+
+def is_count(sentence):
+    return "reading" in sentence["text"] and not sentence["added"]
+
+
+def wait_for_version(client, version, seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if client.get("/api/model/info").json()["version"] == version:
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_a_habit_is_learnt_and_taken_back(tmp_path):
+    ward = Ward(tmp_path, "--patients", str(PATIENTS), "--seed", "11", "--set", "summaries.model=none", source="simulator").start()
+    poisoned = edit_ward(ward)
+    assert ward.stop() == 0
+    data = tmp_path / "data"
+    started = time.monotonic()
+    done = subprocess.run([BINARY, "retrain", "--from", data, "--work", tmp_path / "work", "--json", "--by", "test", "--exam-windows",
+                           os.environ.get("WARDSCRIBE_HABIT_EXAM", "1000")], stdout=subprocess.PIPE, text=True, timeout=3000)
+    took = time.monotonic() - started
+    for event in events(done.stdout):
+        print({k: event[k] for k in ("step", "status", "took_ms", "detail")})
+    dataset = json.loads((tmp_path / "work" / "data" / "dataset.json").read_text())
+    assert dataset["verdicts"]["gold"] >= EDITS * 0.9 and poisoned >= 9
+    assert done.returncode == 0, json.loads((tmp_path / "work" / "gate.json").read_text())["reason"]
+    gate = json.loads((tmp_path / "work" / "gate.json").read_text())
+    assert not any(row["worse"] for row in gate["rows"])
+
+    ward = Ward(tmp_path, "--patients", str(PATIENTS), "--seed", "12", "--set", "summaries.deadline_ms=20000", source="simulator").start()
+    with ward.client() as client:
+        history = events(run("retrain", "history", "--registry", data / "models", "--json").stdout)
+        assert [h["event"] for h in history] == ["register", "promote", "register", "promote"]
+        first, second = history[0]["version"], history[2]["version"]
+        assert wait_for_version(client, second, 30)
+        time.sleep(8)
+        written = [s for s in summaries(client) if s["source"] == "model"]
+        follows = sum(is_count(next(x for x in s["sentences"] if not x["added"])) for s in written)
+        print(f"retrained in {took:.0f} s; {follows} of {len(written)} new summaries follow the habit")
+        assert len(written) >= 50 and follows >= 0.8 * len(written)
+
+        run("retrain", "rollback", "--registry", data / "models", "--reason", "the test is over")
+        assert wait_for_version(client, first, 10)
+        run("retrain", "diff", first, second, "--registry", data / "models")
+    assert ward.stop() == 0
