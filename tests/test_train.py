@@ -174,3 +174,22 @@ def test_a_vocabulary_is_the_same_twice(made, tmp_path):
     for name in "ab":
         assert model("vocabulary", tmp_path / name, "--data", made / "pairs.jsonl", "--size", 1024, "--slots").returncode == 0
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_exam_says_what_is_proven(made, tmp_path):
+    assert train(made, tmp_path / "a", "--steps", 2).returncode == 0
+    (tmp_path / "a/README.md").write_text("---\nwardscribe_input: facts\n---\n")
+    run = model("exam", tmp_path / "a", "--windows", 3, "--json", "--quiet", "--texts", tmp_path / "texts.jsonl")
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    assert result["windows"] == 3 and 0 <= result["proven"] <= 1
+    assert len(lines((tmp_path / "texts.jsonl").read_text())) == 3
+
+
+def test_default_model_is_proven_on_simulated_patients():
+    folder = pathlib.Path(__file__).resolve().parent.parent / "models" / "wardscribe-small"
+    run = model("exam", folder, "--windows", 40, "--json", "--quiet")
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    assert result["proven"] >= 0.98 and result["critical_told"] >= 0.98 * result["critical"]
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 15e6

@@ -15,19 +15,24 @@ mkdir -p "$work" "$folder"
 
 say() { printf '%s\n' "$*" >&2; }
 
-say "1/4 $pairs windows of simulated patients and what the writer says of them"
+say "1/5 $pairs windows of simulated patients and what the writer says of them"
 "$program" model pairs --seed 1 --count "$pairs" --format slots --profile "$work/profile.json" > "$work/pairs.jsonl"
-say "2/4 vocabulary"
+say "2/5 vocabulary"
 head -n 4000 "$work/pairs.jsonl" > "$work/vocabulary.jsonl"
 "$program" model vocabulary "$work/spiece.model" --data "$work/vocabulary.jsonl" --size 1024 --slots
-say "3/4 training, $steps steps"
+say "3/5 training, $steps steps"
 "$program" model new "$work/start" --vocabulary "$work/spiece.model" --d-model 192 --d-kv 32 --d-ff 512 --heads 6 \
     --layers 3 --decoder-layers 3 --seed 1 --max-length 360
 "$program" model train "$work/start" --data "$work/pairs.jsonl" --out "$work/trained" --steps "$steps" --batch 16 --lr 1.5e-3 \
     --warmup 200 --schedule cosine --max-target 360 --seed 1 --save-every 500 --save-as bf16 --resume
-say "4/4 $folder"
+say "4/5 training on windows whose vitals go their own ways, $((steps / 2)) steps"
+"$program" model pairs --seed 2 --count $((pairs * 2 / 3)) --varied --format slots > "$work/varied.jsonl"
+head -n $((pairs / 4)) "$work/pairs.jsonl" >> "$work/varied.jsonl"
+"$program" model train "$work/trained" --data "$work/varied.jsonl" --out "$work/final" --steps $((steps / 2)) --batch 16 --lr 8e-4 \
+    --warmup 100 --schedule cosine --max-target 360 --seed 2 --save-every 500 --save-as bf16 --resume
+say "5/5 $folder"
 for file in config.json generation_config.json model.safetensors spiece.model tokenizer_config.json; do
-    cp "$work/trained/$file" "$folder/$file.new" && mv "$folder/$file.new" "$folder/$file"
+    cp "$work/final/$file" "$folder/$file.new" && mv "$folder/$file.new" "$folder/$file"
 done
 cp "$work/profile.json" "$folder/profile.json"
-sha256sum "$work/pairs.jsonl" "$folder"/*.json "$folder"/*.model "$folder"/*.safetensors
+sha256sum "$work/pairs.jsonl" "$work/varied.jsonl" "$folder"/*.json "$folder"/*.model "$folder"/*.safetensors

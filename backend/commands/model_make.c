@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 
 enum { KEY_SEED = 256, KEY_COUNT, KEY_FORMAT, KEY_SIZE, KEY_D_MODEL, KEY_D_KV, KEY_D_FF, KEY_LAYERS, KEY_DECODER_LAYERS, KEY_HEADS,
-       KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_SLOTS, KEY_VOCAB_SIZE, KEY_PROFILE };
+       KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_SLOTS, KEY_VOCAB_SIZE, KEY_PROFILE, KEY_VARIED };
 
 struct arguments {
     const char *path, *vocabulary, *profile;
@@ -32,7 +32,7 @@ struct arguments {
     enum model_format format;
     struct t5_config config;
     int64_t max_length, vocab_size;
-    bool slots;
+    bool slots, varied;
 };
 
 static int64_t integer(struct argp_state *state, const char *text, int64_t min, int64_t max)
@@ -56,6 +56,7 @@ static error_t parse_pairs(int key, char *value, struct argp_state *state)
     struct arguments *arguments = state->input;
     switch (key) {
     case KEY_SEED: arguments->seed = integer(state, value, 0, INT64_MAX); return 0;
+    case KEY_VARIED: arguments->varied = true; return 0;
     case KEY_PROFILE: arguments->profile = value; return 0;
     case KEY_COUNT: arguments->count = integer(state, value, 1, 1 << 22); return 0;
     case KEY_FORMAT:
@@ -91,6 +92,7 @@ int model_pairs(int argc, char **argv)
     static const struct argp_option options[] = {
         { "seed", KEY_SEED, "N", 0, "Which patients, and which wording (0)", 0 },
         { "count", KEY_COUNT, "N", 0, "Pairs (1000)", 0 },
+        { "varied", KEY_VARIED, NULL, 0, "Let each vital drift, or be missing, on its own: what simulated conditions never do", 0 },
         { "profile", KEY_PROFILE, "FILE", 0, "Write what the windows are like: a model's profile.json, which drift is measured against", 0 },
         { "format", KEY_FORMAT, "NAME", 0, "What the model reads: slots, facts or published (slots)", 0 },
         { 0 },
@@ -103,7 +105,7 @@ int model_pairs(int argc, char **argv)
         return 64;
     buf_init(&printing->line, 1 << 20);
     profile_init(&printing->profile);
-    struct prepare_options prepare = { (uint64_t)arguments.seed, (size_t)arguments.count, arguments.format };
+    struct prepare_options prepare = { (uint64_t)arguments.seed, (size_t)arguments.count, arguments.format, arguments.varied };
     bool ok = prepare_pairs(&prepare, print_pair, printing, &err);
     if (ok && fflush(stdout) != 0)
         ok = err_set_errno(&err, ERR_IO, errno, "standard output");

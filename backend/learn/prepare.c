@@ -2,6 +2,8 @@
 
 #include "clinical/writer.h"
 
+#include <string.h>
+
 enum { PAIR_ARENA_SIZE = 4 << 20 };
 
 struct preparing {
@@ -13,13 +15,55 @@ struct preparing {
     uint64_t wording;
 };
 
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 33;
+}
+
+/* A drift of up to three times what counts as moved over the window; sometimes none, sometimes only some values stay. */
+static void vary_vital(struct reading *readings, size_t count, enum vital vital, uint64_t *random)
+{
+    int64_t reach = 3 * (int64_t)facts_moved_milli(vital), change = (int64_t)(next_random(random) % (2 * (uint64_t)reach)) - reach;
+    int64_t span = readings[count - 1].time_us - readings[0].time_us + 1, step = vital == VITAL_TEMPERATURE ? 100 : 1000;
+    uint64_t fate = next_random(random) % 8, kept = next_random(random) % count;
+    for (size_t i = 0; i < count; i++) {
+        int32_t *value = &readings[i].value_milli[vital];
+        if (fate == 0 || (fate == 1 && i != kept) || (fate == 2 && next_random(random) % 2))
+            *value = VITAL_ABSENT;
+        if (*value == VITAL_ABSENT || *value == 0 || fate == 3)
+            continue;
+        int64_t moved = *value + change * (readings[i].time_us - readings[0].time_us) / span / step * step;
+        const struct vital_info *info = &vital_infos[vital];
+        *value = (int32_t)(moved < info->plausible_min_milli ? info->plausible_min_milli : moved > info->plausible_max_milli
+                           ? info->plausible_max_milli : moved);
+    }
+}
+
+/* The alerts stay: what is said of them rests on the new values where these count. */
+static struct window vary(struct preparing *p, const struct window *window, uint64_t random)
+{
+    struct window varied = *window;
+    struct reading *readings = arena_alloc(&p->arena, window->reading_count * sizeof *readings);
+    memcpy(readings, window->readings, window->reading_count * sizeof *readings);
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        vary_vital(readings, window->reading_count, (enum vital)vital, &random);
+    for (size_t i = 0; i < window->reading_count; i++) {
+        readings[i].implausible = 0;
+        reading_mark_implausible(&readings[i]);
+    }
+    varied.readings = readings;
+    return varied;
+}
+
 static bool take_window(void *context, const struct window *window, const struct alarm_limits *limits, struct err *err)
 {
     struct preparing *p = context;
     struct facts facts;
     struct summary_text *text = arena_alloc(&p->arena, sizeof *text);
-    facts_make(window, limits, &facts);
     uint64_t wording = p->wording++ * 0x9e3779b97f4a7c15u;
+    struct window varied = p->options->varied && window->reading_count ? vary(p, window, wording ^ 0x5eed) : *window;
+    facts_make(&varied, limits, &facts);
     writer_write(&facts, wording, &p->arena, text);
     buf_reset(&p->input);
     model_input(&facts, p->options->format, NULL, &p->input);

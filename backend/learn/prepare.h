@@ -12,6 +12,7 @@ struct prepare_options {
     uint64_t seed;
     size_t count;
     enum model_format format;
+    bool varied;                         /* each vital drifts, or is missing, on its own, as simulated conditions never do */
 };
 
 struct prepare_pair {                    /* lives until the visitor returns */
