@@ -1,17 +1,38 @@
 #!/usr/bin/env python3
-"""Does a summarizer that takes all CPU, or never answers, delay an alarm?  (docs: trust.md C9)
+"""Does a summarizer that takes all CPU, or never answers in time, delay an alarm?
 
-    bench/summaries/alarm_latency.py MODEL_FOLDER [ALARMS]
+    bench/summaries/run.py [MODEL_FOLDER] [ALARMS]
 
 From the write of a critical reading to its alert on /ws/ward: first with nothing else to do, then while more
-summaries are asked for than the model can write, with a deadline of a minute so that every engine thread is busy
-all the time.  One JSON line: p50 and p99 of both, and their ratio."""
-import asyncio, json, os, pathlib, sys, threading, time
+summaries are asked for than the model can write, with a deadline of a minute, so that every engine thread is busy
+all the time.  One JSON line: p50 and p99 of both, and their ratio.  Without MODEL_FOLDER: the default model, else
+Google's tiny test checkpoint from $WARDSCRIBE_DATA."""
+import asyncio, json, os, pathlib, shutil, sys, tempfile, threading, time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import httpx
-import websockets
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+try:
+    import httpx
+    import websockets
+except ImportError:  # those of the tests (tools/test.sh)
+    python = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "wardscribe-test-venv/bin/python"
+    if not python.exists() or pathlib.Path(sys.executable) == python:
+        sys.exit("bench/summaries needs httpx and websockets: run `make test` once, it installs them")
+    os.execv(python, [python, *sys.argv])
 from server import Server
+
+
+def model_folder():
+    shipped = sorted(ROOT.glob("models/*/config.json"))
+    if shipped:
+        return shipped[0].parent
+    data = pathlib.Path(os.environ.get("WARDSCRIBE_DATA", ROOT.parent / "shared/data")) / "t5"
+    if not (data / "t5x-tiny").exists():
+        sys.exit(f"bench/summaries: no model: neither models/ nor {data}/t5x-tiny")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="wardscribe-bench-model-"))
+    for name in ("t5x-tiny/config.json", "t5x-tiny/model.safetensors", "tokenizer/spiece.model"):
+        shutil.copy(data / name, folder)
+    return folder
 
 
 def stamp(at):
@@ -59,7 +80,8 @@ def at(sorted_values, share):
 
 def main():
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 400
-    os.environ.update(WARDSCRIBE_SUMMARIES_MODEL=str(pathlib.Path(sys.argv[1]).resolve()), WARDSCRIBE_SUMMARIES_DEADLINE_MS="60000")
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else model_folder()
+    os.environ.update(WARDSCRIBE_SUMMARIES_MODEL=str(folder.resolve()), WARDSCRIBE_SUMMARIES_DEADLINE_MS="60000")
     server = Server()
     try:
         deadline = time.monotonic() + 60
