@@ -42,6 +42,7 @@ struct arguments {
 
 struct figures {
     double open_s, latency_s, first_token_s, decode_s, requests_per_s, rss_mb, peak_mb;
+    double cpu_s, latency_cpu_s;       /* of the whole process: all --requests, one request */
     int threads;
 };
 
@@ -143,6 +144,14 @@ static void make_ids(const struct bench *bench, int request)
     bench->ids[a->input_tokens - 1] = t5_model_config(bench->model)->eos_id;
 }
 
+/* User and system time of all threads. */
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    (void)getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
 /* `count` requests at once; how long until the last is answered. */
 static bool run_requests(struct bench *bench, int count, double *out_s, struct err *err)
 {
@@ -202,10 +211,12 @@ static bool measure(struct bench *bench, struct err *err)
     const struct arguments *a = bench->arguments;
     struct figures *f = &bench->figures;
     int singles = a->repeat > LATENCY_RUNS_MIN ? a->repeat : LATENCY_RUNS_MIN;
-    double seconds[REPEAT_MAX], first[REPEAT_MAX], decode[REPEAT_MAX], warm;
+    double seconds[REPEAT_MAX], first[REPEAT_MAX], decode[REPEAT_MAX], cpu[REPEAT_MAX], warm, before;
     bool ok = run_requests(bench, 1, &warm, err);
     for (int i = 0; ok && i < singles; i++) {
+        before = cpu_seconds();
         ok = run_requests(bench, 1, &seconds[i], err);
+        cpu[i] = cpu_seconds() - before;
         first[i] = (double)bench->first_token_us / 1e6;
         decode[i] = (double)bench->decode_us / 1e6;
     }
@@ -214,11 +225,16 @@ static bool measure(struct bench *bench, struct err *err)
     f->latency_s = median(seconds, singles);
     f->first_token_s = median(first, singles);
     f->decode_s = median(decode, singles);
-    for (int i = 0; ok && i < a->repeat; i++)
+    f->latency_cpu_s = median(cpu, singles);
+    for (int i = 0; ok && i < a->repeat; i++) {
+        before = cpu_seconds();
         ok = run_requests(bench, a->requests, &seconds[i], err);
+        cpu[i] = cpu_seconds() - before;
+    }
     if (!ok)
         return false;
     f->requests_per_s = a->requests / median(seconds, a->repeat);
+    f->cpu_s = median(cpu, a->repeat);
     f->rss_mb = status_mb("VmRSS:");
     f->peak_mb = status_mb("VmHWM:");
     return bench->wrong_count == 0 || err_set(err, ERR_IO, "%d answers had another length than %d tokens", bench->wrong_count, a->output_tokens);
@@ -283,6 +299,8 @@ static void print_json(const struct bench *bench, const char *cpu, const struct 
     put(&w, "requests_per_s", f->requests_per_s, 4);
     put(&w, "latency_s", f->latency_s, 6);
     put(&w, "first_token_s", f->first_token_s, 6);
+    put(&w, "cpu_s", f->cpu_s, 4);
+    put(&w, "latency_cpu_s", f->latency_cpu_s, 6);
     put(&w, "open_s", f->open_s, 4);
     put(&w, "rss_mb", f->rss_mb, 1);
     put(&w, "rss_peak_mb", f->peak_mb, 1);

@@ -408,7 +408,7 @@ int model_run(int argc, char **argv)
         { "prefix", OPTION_PREFIX, "TEXT", 0, "In front of every line, such as 'summarize: '", 1 },
         { "input-tokens", OPTION_INPUT, "N", 0, "A longer text is cut to N tokens (512)", 1 },
         MODEL_PARAM_OPTIONS,
-        { "precision", OPTION_PRECISION, "P", 0, "auto, fp32, bf16 or int8 (auto: the fastest that keeps the text)", 3 },
+        { "precision", OPTION_PRECISION, "P", 0, "auto, fp32, bf16 or int8 (auto: fp32 for small models, else int8)", 3 },
         { "kernel", OPTION_KERNEL, "K", 0, "plain, avx2, avx512 or neon, instead of the best of this CPU", 3 },
         { "threads", 't', "N", 0, "0: as many as there are CPUs (0)", 3 },
         { 0 },

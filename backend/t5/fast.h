@@ -58,8 +58,10 @@ struct fast_model {
 bool fast_model_new(const struct checkpoint *checkpoint, enum t5_precision precision, const struct t5_kernels *kernels,
                     struct team *team, struct fast_model **out, struct err *err) MUST_CHECK;
 void fast_model_free(struct fast_model *model);
-/* What T5_AUTO becomes. */
-enum t5_precision fast_precision(enum t5_precision asked, const struct t5_kernels *kernels);
+/* What T5_AUTO becomes: fp32 for a small model, whose text changes in any other precision and which is quick
+ * in every one; int8 for a larger one.  docs/decisions/0012 has the measurements. */
+enum t5_precision fast_precision(enum t5_precision asked, const struct checkpoint *checkpoint);
+enum { FAST_FP32_PARAMETERS_MAX = 16 << 20 };   /* 64 MB in fp32 */
 
 /* ---- one request's memory ---- */
 
@@ -129,10 +131,16 @@ void fast_decode_logits(struct fast_decoder *decoder, const struct crew *crew, s
 
 /* ---- shared by both ---- */
 
-static inline int fast_words(const struct fast_model *model)      /* of the widest packed row */
+static inline int fast_widest(const struct fast_model *model)
 {
     int most = model->ff_width > model->inner ? model->ff_width : model->inner;
     return most > model->width ? most : model->width;
+}
+/* From one packed row to the next, in words: the widest, and a cache line, since rows 4 KB apart would all
+ * compete for the same places of the cache. */
+static inline int fast_words(const struct fast_model *model)
+{
+    return t5_steps(model->precision, fast_widest(model)) + T5_ALIGN / 4;
 }
 /* x (k floats) into row `row` of `rows`, in the precision of `weights`. */
 void fast_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, struct t5_rows rows, int row);

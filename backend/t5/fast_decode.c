@@ -55,7 +55,7 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
     d->hidden = take(base, &used, rows * d->hidden_stride * f);
     d->packed = (struct t5_rows){ take(base, &used, rows * words * 4), words, take(base, &used, rows * f) };
     for (int t = 0; t < d->thread_count; t++) {
-        d->scratch[t].normed = take(base, &used, words * f);
+        d->scratch[t].normed = take(base, &used, (size_t)fast_widest(m) * f);
         d->scratch[t].scores = take(base, &used, T5_ATTENTION_ROWS * (T5_TOKENS_MAX + T5_BLOCK) * f);
     }
     return used;

@@ -64,7 +64,7 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
     for (int t = 0; t < e->thread_count; t++) {
         struct scratch *s = &e->scratch[t];
         s->packed = (struct t5_rows){ take(base, &used, CHUNK * words * 4), words, take(base, &used, CHUNK * f) };
-        s->normed = take(base, &used, words * f);
+        s->normed = take(base, &used, (size_t)fast_widest(m) * f);
         s->context = take(base, &used, CHUNK * (size_t)m->inner * f);
         s->hidden = take(base, &used, CHUNK * e->hidden_stride * f);
         s->scores = take(base, &used, T5_ATTENTION_ROWS * (tokens + T5_BLOCK) * f);

@@ -209,10 +209,11 @@ static void fill_work(void *context, int rank)
 
 /* ---- the model ---- */
 
-enum t5_precision fast_precision(enum t5_precision asked, const struct t5_kernels *kernels)
+enum t5_precision fast_precision(enum t5_precision asked, const struct checkpoint *checkpoint)
 {
-    (void)kernels;
-    return asked == T5_AUTO ? T5_INT8 : asked;
+    if (asked != T5_AUTO)
+        return asked;
+    return checkpoint->parameter_count <= FAST_FP32_PARAMETERS_MAX ? T5_FP32 : T5_INT8;
 }
 
 static struct fast_model *model_new(const struct checkpoint *checkpoint, enum t5_precision precision,
@@ -221,7 +222,7 @@ static struct fast_model *model_new(const struct checkpoint *checkpoint, enum t5
     const struct t5_config *config = &checkpoint->config;
     struct fast_model *m = mem_new(1, sizeof *m);
     *m = (struct fast_model){
-        .checkpoint = checkpoint, .config = config, .kernels = kernels, .precision = fast_precision(precision, kernels),
+        .checkpoint = checkpoint, .config = config, .kernels = kernels, .precision = fast_precision(precision, checkpoint),
         .width = t5_padded(config->d_model), .head_width = (config->d_kv + 15) & ~15, .ff_width = t5_padded(config->d_ff),
     };
     m->items = m->precision == T5_INT8 ? T5_ITEMS_INT8 : m->precision == T5_BF16 ? T5_ITEMS_BF16 : T5_ITEMS_FP32;

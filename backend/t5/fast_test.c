@@ -350,10 +350,21 @@ static void test_company(void **state)
             check_company(t % SHAPE_COUNT, p, tables[t]);
 }
 
+static void test_auto_goes_by_size(void **state)
+{
+    (void)state;
+    struct checkpoint small = { .parameter_count = 3200000 }, flan_t5_small = { .parameter_count = 76961152 };
+    assert_int_equal(fast_precision(T5_AUTO, &small), T5_FP32);
+    assert_int_equal(fast_precision(T5_AUTO, &flan_t5_small), T5_INT8);
+    assert_int_equal(fast_precision(T5_INT8, &small), T5_INT8);
+    assert_int_equal(fast_precision(T5_FP32, &flan_t5_small), T5_FP32);
+}
+
 int main(void)
 {
     table_count = t5_kernels_available(tables, TABLES_MAX);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_auto_goes_by_size),
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_company),
         cmocka_unit_test(test_generations),

@@ -46,7 +46,7 @@ static bool load(const char *dir, const struct t5_model_options *options, struct
     if (!t5_kernels_choose(options->kernel, &model->kernels, err) || !checkpoint_open(dir, &model->checkpoint, err) ||
         !open_tokenizer(dir, model, err))
         return false;
-    model->precision = fast_precision(options->precision, model->kernels);
+    model->precision = fast_precision(options->precision, model->checkpoint);
     return true;
 }
 

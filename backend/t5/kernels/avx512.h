@@ -11,6 +11,10 @@
 #define SIMD_WIDEN(p) ((vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)(p))), 16))
 #define SIMD_WIDEN_INT8(p) ((vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)(p)))))
 #define SIMD_NEAREST(v) ((vi)_mm512_cvtps_epi32((__m512)(v)))
+#define SIMD_LARGER(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define SIMD_LARGEST(v) _mm512_reduce_max_ps((__m512)(v))
+#define SIMD_WHOLE(v) ((vf)_mm512_roundscale_ps((__m512)(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
+#define SIMD_TIMES_POWER(v, n) ((vf)_mm512_scalef_ps((__m512)(v), (__m512)(n)))
 #define SIMD_ANY(mask) (_mm512_test_epi32_mask((__m512i)(mask), (__m512i)(mask)) != 0)
 
 typedef float vf16 __attribute__((vector_size(64)));

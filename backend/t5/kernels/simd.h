@@ -11,6 +11,8 @@
  *     SIMD_SUM(v)              the sum of the lanes
  *     SIMD_SUMS(v)             a vector: lane i is the sum of the lanes of v[i]
  *     SIMD_ANY(mask)           whether any lane is set
+ *     SIMD_LARGER(a, b), SIMD_LARGEST(v)  optional: the larger of each lane; the largest lane
+ *     SIMD_WHOLE(v), SIMD_TIMES_POWER(v, n)   optional: the nearest whole numbers; v * 2^n, n whole
  *     SIMD_TABLE, SIMD_NAME    the table's symbol and name
  * A tile is 6 rows times SIMD_TILE_VECTORS vectors of sums, which stay in registers over all steps. */
 #ifndef T5_KERNELS_SIMD_H
@@ -54,7 +56,11 @@ INLINE vf spread_f(float x)
     return (vf)spread(bits);
 }
 INLINE vf pick(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
+#ifdef SIMD_LARGER
+INLINE vf larger(vf a, vf b) { return SIMD_LARGER(a, b); }
+#else
 INLINE vf larger(vf a, vf b) { return pick((vi)(a > b), a, b); }
+#endif
 INLINE vf smaller(vf a, vf b) { return pick((vi)(a < b), a, b); }
 
 /* ---- the product ---- */
@@ -79,7 +85,7 @@ INLINE vf multiply(enum words words, vf sum, int32_t a, vf w)
 /* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart. */
 /* Keys and values in bf16 and int8 are read once a step, from memory: they are asked for 4 KB ahead, which
  * is more than memory's latency at 64 to 128 bytes in 10 cycles. */
-enum { AHEAD = 4096 };
+enum { AHEAD = 4096, FEW_ROWS = 4 };
 
 INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride,
                  const unsigned char *w, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
@@ -105,7 +111,7 @@ INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, siz
 
 /* The same for int8.  Its sums are integers from start to end: a compiler that has to turn vectors of
  * floats into integers and back at each step keeps them in memory. */
-INLINE void tile_int8(int rows, const uint32_t *a, size_t a_stride, const unsigned char *w, int steps,
+INLINE void tile_int8(int rows, bool ahead, const uint32_t *a, size_t a_stride, const unsigned char *w, int steps,
                       vi sums[TILE_ROWS][TILE_VECTORS])
 {
     for (int s = 0; s < steps; s++, w += T5_STEP_SIZE) {
@@ -113,6 +119,9 @@ INLINE void tile_int8(int rows, const uint32_t *a, size_t a_stride, const unsign
         UNROLL
         for (int v = 0; v < TILE_VECTORS; v++)
             weights[v] = *(const vi_any *)(const void *)(w + (size_t)v * LANES * 4);
+        UNROLL
+        for (int line = 0; ahead && line < TILE_VECTORS * LANES * 4; line += 64)
+            __builtin_prefetch(w + line + AHEAD);
         UNROLL
         for (int r = 0; r < rows; r++) {
             vi word = spread((int32_t)a[(size_t)r * a_stride + (size_t)s]);
@@ -169,7 +178,7 @@ INLINE void product_tile_int8(int rows, const struct t5_product *p, int row, int
         for (int r = 0; r < rows; r++)
             sums[r][v] = start;
     }
-    tile_int8(rows, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
+    tile_int8(rows, p->row_end - p->row <= FEW_ROWS && rows <= FEW_ROWS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
               tile_weights(p->weights, block, part), p->weights->steps, sums);
     UNROLL
     for (int r = 0; r < rows; r++) {
@@ -217,6 +226,25 @@ static void product_int8(const struct t5_product *product) { product_of(WORDS_IN
 enum { ROUNDER_BITS = 0x4b400000 };
 
 /* e^x within 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, polynomial of Cephes' expf; 0 below -87. */
+INLINE vf exponential_near(vf r)     /* |r| <= ln 2 / 2 */
+{
+    vf y = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    y = y * r + 8.3334519073e-3f;
+    y = y * r + 4.1665795894e-2f;
+    y = y * r + 1.6666665459e-1f;
+    y = y * r + 5.0000001201e-1f;
+    return y * (r * r) + r + 1.0f;
+}
+
+#ifdef SIMD_TIMES_POWER
+INLINE vf exponential(vf x)
+{
+    x = larger(x, spread_f(-150.0f));       /* 2^n is 0 there by itself; -3e38 would become NaN */
+    vf n = SIMD_WHOLE(x * 1.44269504088896341f);
+    vf r = x - n * 0.693359375f;
+    return SIMD_TIMES_POWER(exponential_near(r + n * 2.12194440e-4f), n);
+}
+#else
 INLINE vf exponential(vf x)
 {
     vi tiny = (vi)(x < -87.0f);
@@ -226,16 +254,14 @@ INLINE vf exponential(vf x)
     vf whole = shifted - ROUNDER;
     vf r = x - whole * 0.693359375f;
     r = r + whole * 2.12194440e-4f;
-    vf y = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    y = y * r + 8.3334519073e-3f;
-    y = y * r + 4.1665795894e-2f;
-    y = y * r + 1.6666665459e-1f;
-    y = y * r + 5.0000001201e-1f;
-    y = y * (r * r) + r + 1.0f;
-    y = (vf)((vi)y + (n << 23));
+    vf y = (vf)((vi)exponential_near(r) + (n << 23));
     return (vf)(~tiny & (vi)y);
 }
+#endif
 
+#ifdef SIMD_LARGEST
+INLINE float lane_max(vf v) { return SIMD_LARGEST(v); }
+#else
 INLINE float lane_max(vf v)
 {
     float lanes[LANES], max;
@@ -245,6 +271,7 @@ INLINE float lane_max(vf v)
         max = lanes[i] > max ? lanes[i] : max;
     return max;
 }
+#endif
 
 /* ---- rows ---- */
 
@@ -272,11 +299,13 @@ static void pack_bf16(const float *x, int n, uint32_t *out)
 
 static float largest_magnitude(const float *x, int n)
 {
-    vf most = { 0 };
+    vf most = { 0 }, other = { 0 };      /* two: one would wait for itself */
     int i = 0;
-    for (; i + LANES <= n; i += LANES)
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
         most = larger(most, (vf)((vi)load(x + i) & 0x7fffffff));
-    float max = lane_max(most);
+        other = larger(other, (vf)((vi)load(x + i + LANES) & 0x7fffffff));
+    }
+    float max = lane_max(larger(most, other));
     for (; i < n; i++)
         max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
     return max;
@@ -516,7 +545,7 @@ INLINE void history_scores(enum words words, int head_size, const struct t5_hist
         for (int i = 0; i < n; i++)
             sums[i] = history_score(words, head_size, query, history_at(h, slot, p + i, vector));
         for (int i = n; i < LANES; i++)
-            sums[i] = (vf){ 0 };
+            sums[i] = sums[0];
         store(h->scratch + p, SIMD_SUMS(sums));
     }
     for (int p = 0; p < h->length; p++)
@@ -533,6 +562,8 @@ INLINE void history_values(enum words words, int head_size, int vectors, const s
         const unsigned char *key = history_at(h, slot, p, vector), *value = key + vector + (size_t)column * item;
         for (size_t i = 0; ahead && i < vector; i += 64)
             __builtin_prefetch(key + h->next_head * item + i);
+        if (ahead && words == BYTES)
+            __builtin_prefetch(&h->scales[2 * ((size_t)p * (size_t)h->slot_count) + h->next_head / (size_t)head_size]);
         UNROLL
         for (int v = 0; v < vectors; v++)
             sums[v] += spread_f(h->scratch[p]) * load_weights(words, value + (size_t)(v * LANES) * item);
@@ -583,17 +614,21 @@ static void history(const struct t5_history *h)
 
 static void log_sum(const float *x, int n, float *out_max, float *out_sum)
 {
-    vf most = spread_f(-3e38f), total = { 0 };
-    int whole = n / LANES * LANES;
-    for (int i = 0; i < whole; i += LANES)
-        most = larger(most, load(x + i));
-    float max = lane_max(most);
-    for (int i = whole; i < n; i++)
+    vf most[4] = { spread_f(-3e38f), spread_f(-3e38f), spread_f(-3e38f), spread_f(-3e38f) }, total = { 0 };
+    int whole = n / LANES * LANES, i = 0;
+    for (; i + 4 * LANES <= whole; i += 4 * LANES)
+        UNROLL
+        for (int v = 0; v < 4; v++)
+            most[v] = larger(most[v], load(x + i + v * LANES));
+    for (; i < whole; i += LANES)
+        most[0] = larger(most[0], load(x + i));
+    float max = lane_max(larger(larger(most[0], most[1]), larger(most[2], most[3])));
+    for (i = whole; i < n; i++)
         max = x[i] > max ? x[i] : max;
-    for (int i = 0; i < whole; i += LANES)
+    for (i = 0; i < whole; i += LANES)
         total += exponential(load(x + i) - max);
     float sum = SIMD_SUM(total);
-    for (int i = whole; i < n; i++)
+    for (i = whole; i < n; i++)
         sum += exponential(spread_f(x[i] - max))[0];
     *out_max = max;
     *out_sum = sum;
