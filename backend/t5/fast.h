@@ -59,7 +59,7 @@ bool fast_model_new(const struct checkpoint *checkpoint, enum t5_precision preci
                     struct team *team, struct fast_model **out, struct err *err) MUST_CHECK;
 void fast_model_free(struct fast_model *model);
 /* What T5_AUTO becomes: fp32 for a small model, whose text changes in any other precision and which is quick
- * in every one; int8 for a larger one.  docs/decisions/0012 has the measurements. */
+ * in every one; int8 for a larger one.  docs/decisions/0008 has the measurements. */
 enum t5_precision fast_precision(enum t5_precision asked, const struct checkpoint *checkpoint);
 enum { FAST_FP32_PARAMETERS_MAX = 16 << 20 };   /* 64 MB in fp32 */
 
