@@ -249,7 +249,6 @@ static void admit(struct t5_engine *e)
     if (e->text_count == 0)
         return;
     team_run(e->team, encode_work, e);
-    fast_forget_embedding(e->model);
     for (int i = before; i < e->running_count; i++)
         e->running[i]->encoded_us = now_us();
 }

@@ -144,10 +144,7 @@ static inline int fast_words(const struct fast_model *model)
 }
 /* x (k floats) into row `row` of `rows`, in the precision of `weights`. */
 void fast_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, struct t5_rows rows, int row);
-void fast_embed(const struct fast_model *model, int32_t token, float *out);
-/* Rows of the embedding are read where the file is mapped, and a page fault brings 64 KB of it: after many
- * different tokens the whole table would count as this process's memory.  They stay in the page cache. */
-void fast_forget_embedding(const struct fast_model *model);
+void fast_embed(const struct fast_model *model, int32_t token, float *out);     /* read from the file */
 /* wi's (and the gate's) outputs of one row to what wo multiplies, in place. */
 void fast_activate(const struct fast_model *model, float *x);
 

@@ -285,7 +285,7 @@ void fast_pack(const struct fast_model *model, const struct t5_packed *weights, 
 void fast_embed(const struct fast_model *model, int32_t token, float *out)
 {
     size_t width = (size_t)model->config->d_model;
-    tensor_read_f32(model->checkpoint->embedding, (size_t)token * width, width, out);
+    tensor_fetch_f32(model->checkpoint->embedding, (size_t)token * width, width, out);
     memset(out + width, 0, ((size_t)model->width - width) * sizeof *out);
 }
 
@@ -296,9 +296,4 @@ void fast_activate(const struct fast_model *model, float *x)
         model->kernels->gelu_gate(x, gate, model->ff_width, x);
     else
         model->kernels->relu_gate(x, gate, model->ff_width, x);
-}
-
-void fast_forget_embedding(const struct fast_model *model)
-{
-    give_back(model->checkpoint->embedding);
 }
