@@ -4,7 +4,8 @@
 One JSON line per question: requests per second at 32 requests, seconds for one request, resident memory.
 Every system runs on the same two cores with the same token ids and writes exactly 64 tokens for each; the
 systems take turns (A B C A B C ...), and a ratio is the median over the rounds of ours to the peer's in the
-same round.  Loading is not counted.  The peers are installed into a virtual environment outside the repository.
+same round.  CPU seconds of the whole process are told beside: other work on the machine disturbs them less.
+Loading is not counted.  The peers are installed into a virtual environment outside the repository.
 
     run.py                               everything, about 15 minutes
     run.py --peers ct2-int8 ct2-float32  some peers; --rounds 5; --questions latency
@@ -140,9 +141,11 @@ def take_turns(names, requests, rounds, precision, keep):
     for peer in peers:
         peer.start(peer.way)
     times, memory, told = {name: [] for name in ["ours", *names]}, {}, None
+    cpu = {name: [] for name in times}
     for i in range(rounds):
         told = ours(precision, requests)
         times["ours"].append(told["seconds"])
+        cpu["ours"].append(told["latency_cpu_s" if requests == 1 else "cpu_s"])
         memory["ours"] = told["rss_peak_mb"] if "rss_peak_mb" in told else told["rss_mb"]
         for peer in peers:
             if peer.name in SLOW and i >= keep:
@@ -150,26 +153,28 @@ def take_turns(names, requests, rounds, precision, keep):
             time.sleep(0.3)   # other systems' threads spin for a while after work
             answer = peer.ask(requests)
             times[peer.name].append(answer["seconds"])
+            cpu[peer.name].append(answer["cpu_s"])
             memory[peer.name] = answer["peak_mb"]
         say(f"  round {i + 1}: " + ", ".join(f"{k} {v[i]:.3f} s" for k, v in times.items() if len(v) > i))
     facts = {peer.name: {"version": peer.version, "way": peer.way} for peer in peers}
     for peer in peers:
         peer.stop()
-    return times, memory, told, facts
+    return times, cpu, memory, told, facts
 
 
 def question(name, requests, names, options):
     say(f"{name}: {requests} request(s) at once, {INPUT} tokens in, {OUTPUT} out, {BEAMS} beams, {THREADS} threads")
-    times, memory, told, facts = take_turns(names, requests, options.rounds, options.precision, options.slow_rounds)
+    times, cpu_times, memory, told, facts = take_turns(names, requests, options.rounds, options.precision, options.slow_rounds)
     per = (lambda s: requests / s) if name == "throughput" else (lambda s: s)
     line = {"bench": "t5", "question": name, "cpu": cpu(), "unit": "requests/s" if name == "throughput" else "s",
-            "ours": {"precision": told["precision"], "kernel": told["kernel"], "min_median_max": spread([per(s) for s in times["ours"]]),
+            "ours": {"precision": told["precision"], "kernel": told["kernel"], "min_median_max": spread([per(s) for s in times["ours"]]), "cpu_s": spread(cpu_times["ours"]),
                      "peak_rss_mb": round(memory["ours"], 1), "first_token_s": told["first_token_s"]}, "peers": {}}
     for peer in names:
         seconds = times[peer]
         ratios = [b / a for a, b in zip(times["ours"], seconds)]   # times faster than the peer
         line["peers"][peer] = {**facts[peer], "rounds": len(seconds), "min_median_max": spread([per(s) for s in seconds]),
-                               "times_faster": spread(ratios), "peak_rss_mb": round(memory[peer], 1),
+                               "times_faster": spread(ratios), "cpu_s": spread(cpu_times[peer]),
+                               "cpu_times_less": spread([b / a for a, b in zip(cpu_times["ours"], cpu_times[peer])]), "peak_rss_mb": round(memory[peer], 1),
                                "rss_share": round(memory["ours"] / memory[peer], 3)}
     line["times_faster_than_the_best"] = min(p["times_faster"][1] for p in line["peers"].values())
     line["best_peer"] = min(line["peers"], key=lambda p: line["peers"][p]["times_faster"][1])
