@@ -150,8 +150,8 @@ static size_t number_length(const char *text, const char *at)
     return length;
 }
 
-/* The vital whose word ends at `at`, or 0. */
-static char vital_before(const char *text, const char *at)
+/* Whose word ends at `at`: a vital's or NEWS2's; or 0. */
+static char owner_before(const char *text, const char *at)
 {
     for (int vital = 0; vital < VITAL_COUNT; vital++) {
         const char *word = vital_word((enum vital)vital);
@@ -159,13 +159,16 @@ static char vital_before(const char *text, const char *at)
         if ((size_t)(at - text) >= length && strncasecmp(at - length, word, length) == 0)
             return SLOT_OWNERS_VITAL[vital];
     }
+    if (at - text >= 5 && strncmp(at - 5, "NEWS2", 5) == 0)
+        return 'N';
     return at - text >= 14 && strncasecmp(at - 14, "blood pressure", 14) == 0 ? SLOT_OWNERS_VITAL[VITAL_SYSTOLIC] : 0;
 }
 
 /* A number without its unit is told by the letter without unit; a time by that of the value before. */
 static int score(const struct slot *slot, char owner, char letter_before)
 {
-    static const char times[][2] = { { 'a', 's' }, { 'A', 's' }, { 'b', 'e' }, { 'l', 'm' }, { 'L', 'm' }, { 'h', 'x' }, { 'p', 'q' }, { 'o', 'f' } };
+    static const char times[][2] = { { 'a', 's' }, { 'A', 's' }, { 'b', 'e' }, { 'l', 'm' }, { 'L', 'm' }, { 'h', 'x' }, { 'p', 'q' }, { 'o', 'f' },
+                                     { 'n', 's' }, { 's', 'e' }, { 'l', 'h' }, { 'L', 'h' } };
     int points = slot->owner == owner ? 4 : 0;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         points += slot->letter == times[i][1] && letter_before == times[i][0] ? 2 : 0;
@@ -194,10 +197,12 @@ void slots_hide(const struct slots *slots, const char *text, struct buf *out)
 {
     char owner = 0, letter = 0;
     for (const char *at = text; *at;) {
-        char named = vital_before(text, at);
+        char named = owner_before(text, at);
         owner = named ? named : owner;
         letter = named ? 0 : letter;
         size_t length = number_length(text, at);
+        if (length && strncmp(at + length, " reading", 8) == 0)
+            owner = 'W';
         const struct slot *slot = length ? match(slots, at, length, owner, letter) : NULL;
         if (slot) {
             buf_printf(out, "$%c%c", slot->owner, slot->letter);

@@ -85,7 +85,7 @@ static void a_persons_numbers_find_their_names(void **unused)
     (void)unused;
     make(&e);
     slots_hide(&e.slots, "Heart rate rose from 88 bpm at 12:56 to 112 bpm; SpO2 96-97%, 47 is new.", &e.text);
-    assert_string_equal(e.text.data, "Heart rate rose from $Ha at $Hs to $Hb; SpO2 $SL-$Sa, 47 is new.");
+    assert_string_equal(e.text.data, "Heart rate rose from $Ha at $Hs to $Hb; SpO2 $SL-$Sh, 47 is new.");
     end(&e);
 }
 

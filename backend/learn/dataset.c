@@ -4,7 +4,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "clinical/guard.h"
+#include "learn/habit.h"
 #include "learn/model_files.h"
+#include "learn/named.h"
 #include "learn/prepare.h"
 
 #include <limits.h>
@@ -38,8 +40,8 @@ struct builder {
     size_t count, capacity, at;
     struct arena arena;
     struct buf input, target;
-    struct slots slots;
     FILE *pairs, *edits;
+    struct habit habit;                  /* of the edits that are learnt from */
     size_t silver_wanted, silver_seen;
 };
 
@@ -82,7 +84,7 @@ static bool grow(struct builder *b, struct err *err)
 static void make_input(struct builder *b, const struct facts *facts)
 {
     buf_reset(&b->input);
-    model_input(facts, b->options->format, &b->slots, &b->input);
+    model_input(facts, b->options->format, NULL, &b->input);
 }
 
 static bool judge_sample(void *context, const struct sample *sample, struct err *err)
@@ -305,7 +307,15 @@ static bool write_sample(void *context, const struct sample *sample, struct err 
     facts_make(&sample->window, &sample->limits, facts);
     make_input(b, facts);
     buf_reset(&b->target);
-    slots_hide(&b->slots, sample->text, &b->target);
+    if (b->options->format == MODEL_FORMAT_SLOTS)
+        named_text(facts, sample->text, &b->arena, &b->target);
+    else
+        buf_add_text(&b->target, sample->text);
+    if (gold && b->options->format == MODEL_FORMAT_SLOTS) {
+        struct summary_text *usual = arena_alloc(&b->arena, sizeof *usual);
+        writer_write_named(facts, 0, &b->arena, usual);
+        habit_note(&b->habit, b->target.data ? b->target.data : "", summary_join(usual, &b->arena));
+    }
     put_pair(b->pairs, b->input.data, b->target.data ? b->target.data : "", gold ? b->out->gold_weight : 1);
     return true;
 }
@@ -314,7 +324,9 @@ static bool write_rehearsal(void *context, const struct prepare_pair *pair, stru
 {
     struct builder *b = context;
     (void)err;
-    put_pair(b->pairs, pair->input, pair->summary, 1);
+    buf_reset(&b->target);
+    habit_apply(&b->habit, pair->summary, &b->target);
+    put_pair(b->pairs, pair->input, b->target.data, 1);
     return true;
 }
 
@@ -411,7 +423,7 @@ bool dataset_make(const char *samples_path, const char *dir, const struct datase
     struct err refused = { 0 };
     *out = (struct dataset){ 0 };
     profile_init(&out->profile);
-    arena_init(&b.arena, 8 << 20);
+    arena_init(&b.arena, 64 << 20);
     buf_init(&b.input, MODEL_INPUT_SIZE_MAX);
     buf_init(&b.target, SAMPLE_LINE_MAX);
     bool ok = build(&b, samples_path, dir, &refused);

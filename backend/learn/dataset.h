@@ -9,9 +9,8 @@
  *            edit of a summary counts; at most EDITS_PER_USER_MAX of one person (trust.md E10).
  * Silver:    a model's or the writer's text, proven whole when it was written and again now, not rated
  *            under 4.  Never a text that the guard had to cut.
- * Weight:    gold is shown so often that it makes GOLD_SHARE of what is seen; beam search writes the
- *            most probable wording, so a majority decides.
- * Rehearsal: simulated windows with the writer's text keep what the week did not show.
+ * Weight:    gold is shown so often that it makes GOLD_SHARE of what is seen.
+ * Rehearsal: simulated windows with the writer's text keep what the week did not show, told in the readers' order (habit.h).
  * Split:     by patient: of those with edits, a fifth (at least one), by the hash of the id, is held back.
  * Refused:   ERR_REFUSED with the reason, also in dataset.json: too little, duplicated, poisoned, or
  *            edits of a single patient (nothing to examine them with).
@@ -28,13 +27,13 @@ enum {
     SAMPLES_MAX = 200000,           /* 10 patients write 20,000 summaries in 7 days */
     EDITS_PER_USER_MAX = 250,
     SILVER_MAX = 500,
-    REHEARSAL_DEFAULT = 1000,
+    REHEARSAL_DEFAULT = 4000,
 };
 /* Of the edits, what may be unproven before the whole set is taken for poisoned: typing mistakes and the
  * guard's own limits stay well under it. */
 #define POISONED_SHARE 0.20
 #define DUPLICATE_SHARE 0.50
-#define GOLD_SHARE 0.75
+#define GOLD_SHARE 0.20
 
 enum sample_verdict {
     VERDICT_GOLD, VERDICT_SILVER,

@@ -43,9 +43,8 @@ const char *retrain_status_name(enum retrain_status status)
 
 struct retrain_options retrain_defaults(void)
 {
-    /* Two epochs at a sixth of the rate that the default model was trained with: enough for a new habit, too
-     * little to forget (measured: docs/decisions). */
-    return (struct retrain_options){ .days = COLLECT_DAYS_DEFAULT, .epochs = 2, .learning_rate = 3e-4, .rehearsal = 1000,
+    /* A fifth of the rate that the default model was trained with; higher or longer forgets more (docs/decisions/0010). */
+    return (struct retrain_options){ .days = COLLECT_DAYS_DEFAULT, .epochs = 1, .learning_rate = 3e-4, .rehearsal = 4000,
                                      .exam_windows = 1000, .seed = 1, .promote = true, .by = "retrain" };
 }
 

@@ -1,0 +1,80 @@
+/* Sentences of the writer, moved about, get the names that the writer gives them. */
+#include "learn/named.h"
+
+#include "clinical/writer.h"
+#include "learn/windows.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct counting {
+    int sentences, right;
+};
+
+static bool count(void *context, const struct window *window, const struct alarm_limits *limits, struct err *err)
+{
+    struct counting *c = context;
+    static struct facts facts;
+    struct arena arena;
+    struct buf out;
+    (void)err;
+    arena_init(&arena, 64 << 20);
+    struct summary_text *plain = arena_alloc(&arena, sizeof *plain), *named = arena_alloc(&arena, sizeof *named);
+    facts_make(window, limits, &facts);
+    writer_write(&facts, 0xabcd, &arena, plain);
+    writer_write_named(&facts, 0xabcd, &arena, named);
+    for (int i = 0; i < plain->count; i++) {
+        buf_init(&out, 1 << 16);
+        named_text(&facts, plain->sentences[i].text, &arena, &out);
+        c->sentences++;
+        c->right += strcmp(out.data, named->sentences[i].text) == 0;
+        buf_free(&out);
+    }
+    arena_free(&arena);
+    return true;
+}
+
+static void the_writers_sentences_are_known(void **state)
+{
+    struct counting counting = { 0, 0 };
+    (void)state;
+    assert_true(windows_simulated(21, 60, count, &counting, NULL));
+    if (100 * counting.right < 97 * counting.sentences)
+        fail_msg("%d of %d", counting.right, counting.sentences);
+}
+
+static bool move(void *context, const struct window *window, const struct alarm_limits *limits, struct err *err)
+{
+    static struct facts facts;
+    struct arena arena;
+    struct buf out;
+    (void)context;
+    (void)err;
+    arena_init(&arena, 64 << 20);
+    struct summary_text *plain = arena_alloc(&arena, sizeof *plain), *named = arena_alloc(&arena, sizeof *named);
+    facts_make(window, limits, &facts);
+    writer_write(&facts, 0, &arena, plain);
+    writer_write_named(&facts, 0, &arena, named);
+    int last = plain->count - 1;
+    buf_init(&out, 1 << 16);
+    named_text(&facts, arena_printf(&arena, "%s %s", plain->sentences[last].text, plain->sentences[0].text), &arena, &out);
+    assert_string_equal(out.data, arena_printf(&arena, "%s %s", named->sentences[last].text, named->sentences[0].text));
+    buf_free(&out);
+    arena_free(&arena);
+    return true;
+}
+
+static void sentences_may_move(void **state)
+{
+    (void)state;
+    assert_true(windows_simulated(22, 40, move, NULL, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_writers_sentences_are_known), cmocka_unit_test(sentences_may_move) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
