@@ -358,7 +358,6 @@ def test_links_in_the_cache_are_not_followed_out(hub, cache, tmp_path):
 def test_a_cached_file_that_changed_is_fetched_again(hub, cache):
     folder = pathlib.Path(pulled(hub, cache)["folder"])
     blob(cache, WEIGHTS).write_bytes(WEIGHTS[:-1] + b"!")
-    assert command("info", folder, "--json").stdout.count('"changed":true') == 1
     assert pulled(hub, cache)["fetched"] == 1
     assert blob(cache, WEIGHTS).read_bytes() == WEIGHTS
 
