@@ -277,6 +277,27 @@ def test_csv_is_safe_in_a_spreadsheet(ward, tmp_path):
     assert rows["summaries"][0]["patient_id"] == "H00" and rows["summaries"][0]["text"]
 
 
+def test_more_summaries_than_one_page_are_exported_by_the_server(tmp_path):
+    ward = Ward(tmp_path, "--set", "summaries.model=none", "--set", "store.engine=memory").start()
+    client = ward.client()
+    client.post("/api/ingest/vitals", json=reading("S1", heartRate=90)).raise_for_status()
+    ids = []
+    for _ in range(1100):
+        ids.append(client.post("/api/model/trigger-summary", json={"patientId": "S1"}).json()["summary"]["id"])
+        time.sleep(0.001)  # one a millisecond
+    assert len(set(ids)) == len(ids)
+    good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "summaries", "--out", tmp_path / "all")
+    exported = [json.loads(line)["id"] for line in (tmp_path / "all").read_text().splitlines()]
+    assert exported == ids[::-1]
+    page = client.get("/api/summaries/S1?limit=1000").json()
+    assert [s["id"] for s in page] == ids[:99:-1]
+    middle = client.get("/api/summaries/S1", params={"from": page[500]["timestamp"], "to": page[400]["timestamp"]}).json()
+    assert [s["id"] for s in middle] == [s["id"] for s in page[401:451]]  # the newest 50 of the hundred
+    assert client.get("/api/summaries?limit=1001").status_code == 400
+    assert client.get("/api/summaries?from=yesterday").status_code == 400
+    assert ward.stop() == 0
+
+
 def test_alerts_from_the_folder_are_those_from_the_server(ward, tmp_path):
     client, now = ward.client(), time.time() - 1000
     client.post("/api/ingest/vitals", content=ndjson(reading("A1", at=now + i, heartRate=150 if i % 20 < 10 else 70) for i in range(400))).raise_for_status()

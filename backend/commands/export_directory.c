@@ -115,23 +115,23 @@ static bool alerts_of(struct directory *d, const struct patient_row *patient, st
     return ok && go_on(d, err);
 }
 
-static bool in_range(const struct directory *d, int64_t time_us)
-{
-    return time_us >= d->query->from_us && time_us < d->query->to_us;
-}
-
 static bool summaries_of(struct directory *d, const struct patient_row *patient, struct err *err)
 {
     struct arena arena;
     struct summary_row *rows;
     size_t count = 0;
+    struct summary_query query = { .patient_id = patient->id, .from_us = d->query->from_us, .to_us = d->query->to_us, .limit = ROWS_MAX };
     arena_init(&arena, PAGE_ARENA);
-    bool ok = store_summaries(d->store, &arena, patient->id, ROWS_MAX, &rows, &count, err);
+    bool ok = store_summaries(d->store, &arena, &query, &rows, &count, err);
     for (size_t i = 0; ok && i < count; i++)
-        if (in_range(d, rows[i].time_us))
-            ok = export_object(d->out, rows[i].document, strlen(rows[i].document), err);
+        ok = export_object(d->out, rows[i].document, strlen(rows[i].document), err);
     arena_free(&arena);
     return ok && go_on(d, err);
+}
+
+static bool in_range(const struct directory *d, int64_t time_us)
+{
+    return time_us >= d->query->from_us && time_us < d->query->to_us;
 }
 
 static bool audit_page(struct directory *d, int64_t *before, size_t *out_count, struct err *err)

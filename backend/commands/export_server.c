@@ -280,29 +280,44 @@ static bool alerts_of(struct server *s, const char *id, struct err *err)
 
 /* ---- summaries and audit ---- */
 
-static bool take_timed(struct server *s, const char *json, size_t length, void *context, struct err *err)
+static bool take_summary(struct server *s, const char *json, size_t length, void *context, struct err *err)
+{
+    struct json *root;
+    int64_t *oldest_us = context;
+    if (!json_parse_object(json, length, ANSWER_MAX, &root, err))
+        return false;
+    bool ok = json_get_time(root, "timestamp", JSON_REQUIRED, oldest_us, err);
+    json_free(root);
+    return ok && export_object(s->out, json, length, err);
+}
+
+/* Newest first.  A patient has one summary in a millisecond at most, which is in its id: the next page ends where
+ * the oldest of this one was written. */
+static bool summaries_of(struct server *s, const char *id, struct err *err)
+{
+    char path[512], from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
+    size_t count = PAGE_SUMMARIES;
+    int64_t to_us = s->query->to_us;
+    while (count == PAGE_SUMMARIES) {
+        (void)snprintf(path, sizeof path, "/api/summaries/%s?limit=%d&from=%s&to=%s", id, PAGE_SUMMARIES,
+                       time_format(s->query->from_us, from), time_format(to_us, to));
+        if (!get(s, path, err) || !each_of_page(s, take_summary, &to_us, &count, err))
+            return false;
+    }
+    return true;
+}
+
+static bool take_audit(struct server *s, const char *json, size_t length, void *context, struct err *err)
 {
     struct json *root;
     int64_t time_us = 0, *seq = context;
     if (!json_parse_object(json, length, ANSWER_MAX, &root, err))
         return false;
     bool ok = json_get_time(root, "timestamp", JSON_REQUIRED, &time_us, err) &&
-              (!seq || json_get_int(root, "seq", JSON_REQUIRED, 1, INT64_MAX, seq, err));
+              json_get_int(root, "seq", JSON_REQUIRED, 1, INT64_MAX, seq, err);
     json_free(root);
     bool wanted = time_us >= s->query->from_us && time_us < s->query->to_us;
     return ok && (!wanted || export_object(s->out, json, length, err));
-}
-
-static bool summaries_of(struct server *s, const char *id, struct err *err)
-{
-    char path[256];
-    size_t count;
-    (void)snprintf(path, sizeof path, "/api/summaries/%s?limit=%d", id, PAGE_SUMMARIES);
-    if (!get(s, path, err) || !each_of_page(s, take_timed, NULL, &count, err))
-        return false;
-    if (count == PAGE_SUMMARIES)
-        (void)fprintf(stderr, "patient %s: the server shows its newest %d summaries; --data-dir gives all\n", id, PAGE_SUMMARIES);
-    return true;
 }
 
 static bool all_audit(struct server *s, struct err *err)
@@ -314,7 +329,7 @@ static bool all_audit(struct server *s, struct err *err)
         int length = snprintf(path, sizeof path, "/api/audit?limit=%d", PAGE_AUDIT);
         if (before)
             (void)snprintf(path + length, sizeof path - (size_t)length, "&before=%lld", (long long)before);
-        if (!get(s, path, err) || !each_of_page(s, take_timed, &before, &count, err))
+        if (!get(s, path, err) || !each_of_page(s, take_audit, &before, &count, err))
             return false;
     }
     return true;

@@ -100,11 +100,11 @@ static bool add_patient(struct source *s, const struct patient_row *patient, str
     struct arena rows_arena;
     struct summary_row *rows;
     size_t count;
+    struct summary_query query = { .patient_id = patient->id, .from_us = options->from_us, .to_us = options->to_us, .limit = SUMMARIES_MAX };
     arena_init(&rows_arena, ARENA_SIZE);
-    bool ok = store_summaries(s->store, &rows_arena, patient->id, SUMMARIES_MAX, &rows, &count, err);
+    bool ok = store_summaries(s->store, &rows_arena, &query, &rows, &count, err);
     for (size_t i = count; ok && i-- > 0;) /* newest first as they come: oldest first as they go */
-        if (rows[i].time_us >= options->from_us && rows[i].time_us < options->to_us)
-            ok = add_summary(s, patient->number, &rows[i], err);
+        ok = add_summary(s, patient->number, &rows[i], err);
     arena_free(&rows_arena);
     return ok;
 }

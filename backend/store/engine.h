@@ -31,8 +31,7 @@ struct store_engine {
     bool (*readings)(void *, struct arena *, uint32_t patient, int64_t from_us, int64_t to_us,
                      size_t limit, struct reading **, size_t *, struct err *);
     bool (*alerts)(void *, struct arena *, const struct alert_query *, struct alert **, size_t *, struct err *);
-    bool (*summaries)(void *, struct arena *, const char *patient_id, size_t limit,
-                      struct summary_row **, size_t *, struct err *);
+    bool (*summaries)(void *, struct arena *, const struct summary_query *, struct summary_row **, size_t *, struct err *);
     bool (*summary)(void *, struct arena *, const char *id, struct summary_row **, size_t *, struct err *);
     bool (*feedbacks)(void *, struct arena *, int64_t from_us, int64_t to_us, size_t limit, struct feedback_row **, size_t *,
                       struct err *);

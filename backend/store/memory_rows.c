@@ -315,19 +315,25 @@ static const struct summary_memory *summary_at(const struct memory_engine *e, si
     return memory_table_find(&e->summaries, &key);
 }
 
-bool rows_memory_summaries(void *impl, struct arena *arena, const char *patient_id, size_t limit, struct summary_row **out,
+static bool summary_wanted(const struct summary_row *row, const struct summary_query *query)
+{
+    return row->time_us >= query->from_us && row->time_us < query->to_us &&
+           (!query->patient_id || strcmp(row->patient_id, query->patient_id) == 0);
+}
+
+bool rows_memory_summaries(void *impl, struct arena *arena, const struct summary_query *query, struct summary_row **out,
                            size_t *out_count, struct err *err)
 {
     struct memory_engine *e = impl;
     size_t count = 0;
     bool ok = true;
     (void)pthread_rwlock_rdlock(&e->lock);
-    size_t room = limit < e->summary_times.count ? limit : e->summary_times.count;
+    size_t room = query->limit < e->summary_times.count ? query->limit : e->summary_times.count;
     *out = arena_try_alloc(arena, (room + 1) * sizeof **out);
     ok = *out != NULL;
     for (size_t i = e->summary_times.count; ok && i-- && count < room;) {
         const struct summary_memory *from = summary_at(e, i);
-        if (patient_id && strcmp(from->row.patient_id, patient_id) != 0)
+        if (!summary_wanted(&from->row, query))
             continue;
         (*out)[count] = from->row;
         (*out)[count].document = copy_bytes(arena, from->document, strlen(from->document) + 1);

@@ -117,7 +117,7 @@ bool rows_write(struct sqlite_engine *engine, const struct store_write *write, s
 bool rows_patients(void *engine, struct arena *, struct patient_row **, size_t *, struct err *);
 bool rows_sources(void *engine, struct arena *, struct source_row **, size_t *, struct err *);
 bool rows_limits(void *engine, struct arena *, struct limits_row **, size_t *, struct err *);
-bool rows_summaries(void *engine, struct arena *, const char *, size_t, struct summary_row **, size_t *, struct err *);
+bool rows_summaries(void *engine, struct arena *, const struct summary_query *, struct summary_row **, size_t *, struct err *);
 bool rows_summary(void *engine, struct arena *, const char *, struct summary_row **, size_t *, struct err *);
 bool rows_feedbacks(void *engine, struct arena *, int64_t, int64_t, size_t, struct feedback_row **, size_t *, struct err *);
 bool rows_users(void *engine, struct arena *, struct user_row **, size_t *, struct err *);

@@ -314,21 +314,29 @@ READ(users, struct user_row, user_read,
 
 #define SUMMARY_COLUMNS "SELECT id, patient_id, time_us, window_start_us, window_end_us, document FROM summary "
 
-static bool all_summaries(void *impl, struct arena *arena, size_t limit, struct summary_row **out, size_t *out_count, struct err *err)
-READ(all, struct summary_row, summary_read, SUMMARY_COLUMNS "ORDER BY time_us DESC, id DESC LIMIT ?",
-     db_bind_int(q, (int64_t)limit))
+#define SUMMARY_RANGE "time_us >= ? AND time_us < ? ORDER BY time_us DESC, id DESC LIMIT ?"
 
-static bool one_patient_summaries(void *impl, struct arena *arena, const char *patient_id, size_t limit,
+static void bind_range(struct db_query *q, const struct summary_query *query)
+{
+    db_bind_int(q, query->from_us);
+    db_bind_int(q, query->to_us);
+    db_bind_int(q, query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX);
+}
+
+static bool all_summaries(void *impl, struct arena *arena, const struct summary_query *query, struct summary_row **out,
+                          size_t *out_count, struct err *err)
+READ(all, struct summary_row, summary_read, SUMMARY_COLUMNS "WHERE " SUMMARY_RANGE, bind_range(q, query))
+
+static bool one_patient_summaries(void *impl, struct arena *arena, const struct summary_query *query,
                                   struct summary_row **out, size_t *out_count, struct err *err)
-READ(one, struct summary_row, summary_read,
-     SUMMARY_COLUMNS "WHERE patient_id = ? ORDER BY time_us DESC, id DESC LIMIT ?",
-     (db_bind_text(q, patient_id), db_bind_int(q, (int64_t)limit)))
+READ(one, struct summary_row, summary_read, SUMMARY_COLUMNS "WHERE patient_id = ? AND " SUMMARY_RANGE,
+     (db_bind_text(q, query->patient_id), bind_range(q, query)))
 
-bool rows_summaries(void *impl, struct arena *arena, const char *patient_id, size_t limit, struct summary_row **out,
+bool rows_summaries(void *impl, struct arena *arena, const struct summary_query *query, struct summary_row **out,
                     size_t *out_count, struct err *err)
 {
-    return patient_id ? one_patient_summaries(impl, arena, patient_id, limit, out, out_count, err)
-                      : all_summaries(impl, arena, limit, out, out_count, err);
+    return query->patient_id ? one_patient_summaries(impl, arena, query, out, out_count, err)
+                             : all_summaries(impl, arena, query, out, out_count, err);
 }
 
 bool rows_summary(void *impl, struct arena *arena, const char *id, struct summary_row **out, size_t *out_count, struct err *err)

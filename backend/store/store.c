@@ -519,10 +519,12 @@ bool store_alerts(struct store *store, struct arena *arena, const struct alert_q
     return store->engine->alerts(store->impl, arena, query, out, out_count, err);
 }
 
-bool store_summaries(struct store *store, struct arena *arena, const char *patient_id, size_t limit,
+bool store_summaries(struct store *store, struct arena *arena, const struct summary_query *query,
                      struct summary_row **out, size_t *out_count, struct err *err)
 {
-    return store->engine->summaries(store->impl, arena, patient_id, limit, out, out_count, err);
+    struct summary_query bounded = *query;
+    bounded.to_us = query->to_us ? query->to_us : INT64_MAX;
+    return store->engine->summaries(store->impl, arena, &bounded, out, out_count, err);
 }
 
 bool store_summary(struct store *store, struct arena *arena, const char *id, struct summary_row **out, struct err *err)

@@ -183,8 +183,12 @@ struct alert_query {
 bool store_alerts(struct store *store, struct arena *arena, const struct alert_query *query,
                   struct alert **out, size_t *out_count, struct err *err) MUST_CHECK;
 
-/* patient_id NULL: all patients.  Newest first. */
-bool store_summaries(struct store *store, struct arena *arena, const char *patient_id, size_t limit,
+struct summary_query {
+    const char *patient_id;             /* NULL: all patients */
+    int64_t from_us, to_us;             /* written in [from, to); to 0: no end */
+    size_t limit;                       /* newest first */
+};
+bool store_summaries(struct store *store, struct arena *arena, const struct summary_query *query,
                      struct summary_row **out, size_t *out_count, struct err *err) MUST_CHECK;
 /* *out is NULL when there is none with this id. */
 bool store_summary(struct store *store, struct arena *arena, const char *id, struct summary_row **out, struct err *err) MUST_CHECK;

@@ -471,15 +471,24 @@ static void summaries_are_newest_first(struct test_store *t)
     test_write(t, (struct store_write){ .summaries = in, .summary_count = 4 });
     in[1].document = "{\"again\":true}", in[1].time_us += US_PER_DAY;
     test_write(t, (struct store_write){ .summaries = &in[1], .summary_count = 1 });
-    assert_true(store_summaries(t->store, &t->arena, NULL, 3, &rows, &count, NULL));
+    assert_true(store_summaries(t->store, &t->arena, &(struct summary_query){ .limit = 3 }, &rows, &count, NULL));
     assert_int_equal(count, 3);
     assert_string_equal(rows[0].id, "s3");
     assert_string_equal(rows[1].id, "s2");
     assert_string_equal(rows[2].id, "s1");
     assert_string_equal(rows[2].document, "{\"again\":true}");
-    assert_true(store_summaries(t->store, &t->arena, "P0", 10, &rows, &count, NULL));
+    struct summary_query query = { .patient_id = "P0", .limit = 10 };
+    assert_true(store_summaries(t->store, &t->arena, &query, &rows, &count, NULL));
     assert_int_equal(count, 2);
     assert_string_equal(rows[1].id, "s0");
+    query = (struct summary_query){ .patient_id = "P0", .from_us = TEST_DAY_US, .to_us = TEST_DAY_US + US_PER_S, .limit = 10 };
+    assert_true(store_summaries(t->store, &t->arena, &query, &rows, &count, NULL));
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].id, "s0");
+    query = (struct summary_query){ .from_us = TEST_DAY_US + 1, .limit = 10 };
+    assert_true(store_summaries(t->store, &t->arena, &query, &rows, &count, NULL));
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[1].id, "s2");
 }
 
 static void the_audit_is_a_chain(struct test_store *t)
@@ -846,7 +855,9 @@ static void compare_all(struct twins *twins)
     COMPARE_ROWS(store_alerts, alert, &query);
     COMPARE_ROWS(store_patients, patient_row);
     COMPARE_ROWS(store_users, user_row);
-    COMPARE_ROWS(store_summaries, summary_row, (const char *)NULL, (size_t)100);
+    struct summary_query summaries = { .patient_id = pick(twins, 2) ? "P1" : NULL, .from_us = TEST_DAY_US + pick(twins, 4),
+                                       .to_us = pick(twins, 2) ? TEST_DAY_US + pick(twins, 10) : 0, .limit = 1 + pick(twins, 100) };
+    COMPARE_ROWS(store_summaries, summary_row, &summaries);
     COMPARE_ROWS(store_audits, audit_row, (int64_t)0, (size_t)1000);
     for (int e = 0; e < ENGINE_COUNT; e++)
         arena_reset(&twins->t[e].arena);

@@ -14,7 +14,7 @@
 #include <time.h>
 
 /* BATCH: how many summaries the model writes at once when nobody waits for them. */
-enum { LIST_DEFAULT = 50, LIST_MAX = 500, ARENA_SIZE = 32 << 20, BATCH = 32, DOCUMENT_SIZE_MAX = 512 << 10 };
+enum { LIST_DEFAULT = 50, LIST_MAX = 1000, ARENA_SIZE = 64 << 20, BATCH = 32, DOCUMENT_SIZE_MAX = 512 << 10 };
 
 static struct metric written_total = METRIC_COUNTER("wardscribe_summaries_total", "Summaries written.");
 
@@ -162,10 +162,14 @@ static void list_summaries(struct summarizer *s, const struct http_request *requ
     struct summary_row *rows;
     size_t count;
     int64_t limit;
+    struct summary_query query = { .patient_id = patient_id };
     struct err err = { 0 };
     arena_init(&arena, ARENA_SIZE);
-    if (http_query_int(request, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit, &err) &&
-        store_summaries(s->store, &arena, patient_id, (size_t)limit, &rows, &count, &err)) {
+    bool ok = http_query_int(request, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit, &err) &&
+              http_query_time(request, "from", 0, &query.from_us, &err) &&
+              http_query_time(request, "to", 0, &query.to_us, &err);
+    query.limit = ok ? (size_t)limit : 0;
+    if (ok && store_summaries(s->store, &arena, &query, &rows, &count, &err)) {
         struct json_writer w = json_write(reply->body);
         json_put_array(&w, NULL);
         for (size_t i = 0; i < count; i++)
