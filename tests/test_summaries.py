@@ -4,7 +4,7 @@ import json, os, pathlib, shutil, subprocess, threading, time
 import httpx
 import pytest
 
-from conftest import BINARY, DATA, Ward, reading
+from conftest import BINARY, DATA, Ward, ndjson, reading
 
 T5 = DATA / "t5"
 
@@ -71,6 +71,76 @@ def test_without_a_model_the_writer_answers_and_says_so(without_model):
     assert all(s["evidence"] for s in summary["sentences"])
     info = client.get("/api/model/info").json()
     assert info["source"] == "writer" and info["hash"] is None and info["loaded"]
+
+
+def wait_for_summaries(client, patient, count=1, seconds=20):
+    deadline = time.monotonic() + seconds
+    while len(found := client.get(f"/api/summaries/{patient}").json()) < count:
+        assert time.monotonic() < deadline, f"{patient}: {len(found)} summaries after {seconds} s"
+        time.sleep(0.1)
+    return found
+
+
+def test_the_first_summary_does_not_wait_for_the_period(tmp_path):
+    ward = start(tmp_path, model="none", first_s=3, interval_s=300)
+    client = ward.client()
+    client.post("/api/patients", json={"id": "EMPTY", "name": "No device yet"}).raise_for_status()
+    began = time.monotonic()
+    for i in range(6):  # one a second, as a monitor sends
+        client.post("/api/ingest/vitals", json=reading("N1", heartRate=80 + i, spO2=97)).raise_for_status()
+        if i == 1:
+            assert client.get("/api/summaries/N1").json() == []  # two readings: too early to say anything
+        time.sleep(1)
+    first = wait_for_summaries(client, "N1")
+    assert 3 <= time.monotonic() - began < 12 and len(first) == 1 and first[0]["vitals_count"] >= 3
+    assert client.get("/api/summaries/EMPTY").json() == []
+    client.post("/api/ingest/vitals", json=reading("EMPTY", heartRate=80)).raise_for_status()
+    wait_for_summaries(client, "EMPTY")  # the device was plugged in later
+    asked = trigger(client, "N1")
+    time.sleep(2)
+    assert [s["id"] for s in client.get("/api/summaries/N1").json()] == [asked["id"], first[0]["id"]]
+    assert ward.stop() == 0
+
+
+def test_after_a_restart_who_has_a_new_summary_waits_and_who_has_none_gets_one(tmp_path):
+    ward = start(tmp_path, model="none", first_s=3600)
+    client = ward.client()
+    feed(client, "OLD")
+    feed(client, "NEW")
+    kept = trigger(client, "OLD")
+    ward.kill()
+    os.environ["WARDSCRIBE_SUMMARIES_FIRST_S"], os.environ["WARDSCRIBE_SUMMARIES_MODEL"] = "1", "none"
+    try:
+        ward.start()
+    finally:
+        del os.environ["WARDSCRIBE_SUMMARIES_FIRST_S"], os.environ["WARDSCRIBE_SUMMARIES_MODEL"]
+    client = ward.client()
+    wait_for_summaries(client, "NEW")
+    time.sleep(2)
+    assert [s["id"] for s in client.get("/api/summaries/OLD").json()] == [kept["id"]]
+    assert ward.stop() == 0
+
+
+def test_many_first_summaries_come_together(tmp_path):
+    ward = start(tmp_path, model="none", first_s=1)
+    client = ward.client()
+    now = time.time()
+    lines = [reading(f"M{i:04d}", at=now - 60 + j, heartRate=60 + i % 60, spO2=97) for i in range(2000) for j in range(3)]
+    client.post("/api/ingest/vitals", content=ndjson(lines)).raise_for_status()
+    deadline, ids = time.monotonic() + 30, set()
+    while len(ids) < 2000 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        ids, to = set(), None
+        while page := client.get("/api/summaries", params={"limit": 1000, **({"to": to} if to else {})}).json():
+            if to == page[-1]["timestamp"]:
+                break
+            ids |= {s["patient_id"] for s in page}
+            to = page[-1]["timestamp"]
+    assert len(ids) == 2000
+    text = client.get("/metrics").text
+    commits = float(next(line for line in text.splitlines() if line.startswith("wardscribe_store_commits_total")).split()[1])
+    assert commits < 1000  # not one for each
+    assert ward.stop() == 0
 
 
 def test_what_a_model_makes_up_is_cut_and_the_writer_answers(tmp_path):

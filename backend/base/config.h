@@ -42,7 +42,7 @@ struct config {
         int patients, seed;
     } ingest;
     struct {
-        int interval_s, window;
+        int first_s, interval_s, window;
         char model[CONFIG_PATH_SIZE], precision[8]; /* auto, none or a folder; auto, fp32, bf16, int8 */
         int threads, deadline_ms, batch_deadline_ms;
     } summaries;

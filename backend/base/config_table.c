@@ -43,6 +43,7 @@ const struct config_key config_keys[] = {
     INT("ingest.patients", ingest.patients, "10", 0, PATIENT_COUNT_MAX, "Simulated patients."),
     INT("ingest.seed", ingest.seed, "1", 0, INT32_MAX, "Seed of the simulator; the same seed gives the same ward."),
 
+    INT("summaries.first_s", summaries.first_s, "30", 1, 3600, "A patient's first summary is written when its readings reach back so far."),
     INT("summaries.interval_s", summaries.interval_s, "300", 10, 86400, "Every patient gets a new summary this often."),
     INT("summaries.window", summaries.window, "5", 1, 60, "Newest readings a summary is written from; the published model was trained on 5."),
     TEXT("summaries.model", summaries.model, "auto", 1,

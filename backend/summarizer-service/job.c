@@ -7,6 +7,7 @@
 
 enum { ARENA_SIZE = 32 << 20 };
 
+static struct metric written_total = METRIC_COUNTER("wardscribe_summaries_total", "Summaries written.");
 static struct metric by_model = METRIC_COUNTER("wardscribe_summaries_by_model_total",
                                                "Summaries that the model wrote.");
 static struct metric by_writer = METRIC_COUNTER("wardscribe_summaries_by_writer_total",
@@ -85,21 +86,33 @@ static void writer_writes(struct job *job)
     job->result = result;
 }
 
-bool job_finish(struct summarizer *s, struct job *job, struct buf *out, struct err *err)
+void job_write(struct summarizer *s, struct job *job, struct buf *out, struct summary_row *out_row)
 {
-    struct summary_row stored = { .time_us = job->now_us, .window_start_us = job->window.from_us,
-                                  .window_end_us = job->window.to_us };
+    *out_row = (struct summary_row){ .time_us = job->now_us, .window_start_us = job->window.from_us,
+                                     .window_end_us = job->window.to_us };
     job->from_model = model_writes(job);
     if (!job->from_model)
         writer_writes(job);
     job_document(s, job, out);
-    (void)str_copy(stored.id, sizeof stored.id, job->id);
-    (void)str_copy(stored.patient_id, sizeof stored.patient_id, job->row.id);
-    stored.document = out->data;
-    struct store_write write = { .summaries = &stored, .summary_count = 1 };
-    bool ok = store_write_sync(s->store, &write, err);
+    (void)str_copy(out_row->id, sizeof out_row->id, job->id);
+    (void)str_copy(out_row->patient_id, sizeof out_row->patient_id, job->row.id);
+    out_row->document = out->data;
+}
+
+void job_stored(const struct summarizer *s, const struct job *job, bool ok)
+{
+    metric_add(&written_total, ok);
     metric_add(job->from_model ? &by_model : &by_writer, ok);
     metric_observe_us(&write_time, clock_monotonic_us(s->clock) - job->started_us);
+}
+
+bool job_finish(struct summarizer *s, struct job *job, struct buf *out, struct err *err)
+{
+    struct summary_row row;
+    job_write(s, job, out, &row);
+    struct store_write write = { .summaries = &row, .summary_count = 1 };
+    bool ok = store_write_sync(s->store, &write, err);
+    job_stored(s, job, ok);
     return ok;
 }
 

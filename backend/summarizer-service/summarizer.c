@@ -1,29 +1,13 @@
-/* summarizer.c - windows become summaries, on demand and every summaries.interval_s. */
+/* summarizer.c - windows become summaries on demand; the routes.  periodic.c writes them unasked. */
 #include "summarizer-service/summarizer.h"
 
 #include "base/json.h"
-#include "base/log.h"
-#include "base/mem.h"
-#include "base/metric.h"
 #include "net/access.h"
 #include "summarizer-service/feedback.h"
 #include "summarizer-service/job.h"
+#include "summarizer-service/periodic.h"
 
-#include <pthread.h>
-#include <sys/resource.h>
-#include <time.h>
-
-/* BATCH: how many summaries the model writes at once when nobody waits for them. */
-enum { LIST_DEFAULT = 50, LIST_MAX = 1000, ARENA_SIZE = 64 << 20, BATCH = 32, DOCUMENT_SIZE_MAX = 512 << 10 };
-
-static struct metric written_total = METRIC_COUNTER("wardscribe_summaries_total", "Summaries written.");
-
-struct summarizer_thread {
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping;
-};
+enum { LIST_DEFAULT = 50, LIST_MAX = 1000, ARENA_SIZE = 64 << 20 };
 
 /* Half of the pool's threads may wait for a model that is slow or hangs; the others answer what else is asked. */
 static bool may_wait(struct summarizer *s)
@@ -46,109 +30,23 @@ static bool summarize(struct summarizer *s, uint32_t patient, struct buf *out, s
         atomic_fetch_sub(&s->waiting, 1);
     }
     job_close(&job);
-    metric_add(&written_total, ok);
     return ok;
-}
-
-/* ---- periodic ---- */
-
-static bool is_stopping(struct summarizer *s)
-{
-    (void)pthread_mutex_lock(&s->thread->lock);
-    bool stopping = s->thread->stopping;
-    (void)pthread_mutex_unlock(&s->thread->lock);
-    return stopping;
-}
-
-static void finish_batch(struct summarizer *s, struct job *jobs, int count)
-{
-    for (int i = 0; i < count; i++) {
-        struct buf document;
-        struct err err = { 0 };
-        buf_init(&document, DOCUMENT_SIZE_MAX);
-        bool stopping = is_stopping(s); /* then nothing is waited for */
-        bool ok = !stopping && job_finish(s, &jobs[i], &document, &err);
-        if (!ok && !stopping)
-            log_warn("no summary", LOG_STR("patient_id", jobs[i].row.id), LOG_ERR(&err));
-        metric_add(&written_total, ok);
-        job_close(&jobs[i]);
-        buf_free(&document);
-    }
-}
-
-static void summarize_everyone(struct summarizer *s)
-{
-    uint32_t patients = registry_count(s->registry);
-    struct job *jobs = mem_new(BATCH, sizeof *jobs);
-    int count = 0;
-    for (uint32_t patient = 1; patient <= patients && !is_stopping(s); patient++) {
-        struct err err = { 0 };
-        struct patient_row row;
-        if (!registry_row(s->registry, patient, &row) || row.discharged)
-            continue;
-        if (job_open(s, patient, &jobs[count], &err)) {
-            job_submit(s, &jobs[count++], s->config->summaries.batch_deadline_ms);
-        } else {
-            if (err.kind != ERR_CONFLICT)
-                log_warn("no summary", LOG_STR("patient_id", row.id), LOG_ERR(&err));
-            job_close(&jobs[count]);
-        }
-        if (count == BATCH) {
-            finish_batch(s, jobs, count);
-            count = 0;
-        }
-    }
-    finish_batch(s, jobs, count);
-    mem_free(jobs);
-}
-
-static void *periodic_thread(void *argument)
-{
-    struct summarizer *s = argument;
-    struct timespec until;
-    (void)setpriority(PRIO_PROCESS, 0, 10); /* of this thread: nobody waits for it, alarms do not wait behind it */
-    (void)pthread_mutex_lock(&s->thread->lock);
-    while (!s->thread->stopping) {
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += s->config->summaries.interval_s;
-        if (pthread_cond_timedwait(&s->thread->wake, &s->thread->lock, &until) == 0)
-            continue;
-        (void)pthread_mutex_unlock(&s->thread->lock);
-        summarize_everyone(s);
-        (void)pthread_mutex_lock(&s->thread->lock);
-    }
-    (void)pthread_mutex_unlock(&s->thread->lock);
-    return NULL;
 }
 
 bool summarizer_start(struct summarizer *s, struct err *err)
 {
-    pthread_condattr_t monotonic;
     if (!models_start(s->config, s->clock, s->store, &s->models, err))
         return false;
-    s->thread = mem_new(1, sizeof *s->thread);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    CHECK(pthread_mutex_init(&s->thread->lock, NULL) == 0 && pthread_cond_init(&s->thread->wake, &monotonic) == 0);
-    (void)pthread_condattr_destroy(&monotonic);
-    CHECK(pthread_create(&s->thread->thread, NULL, periodic_thread, s) == 0);
+    s->periodic = periodic_start(s);
     return true;
 }
 
 void summarizer_stop(struct summarizer *s)
 {
-    if (!s->thread)
+    if (!s->periodic)
         return;
-    (void)pthread_mutex_lock(&s->thread->lock);
-    s->thread->stopping = true;
-    (void)pthread_cond_signal(&s->thread->wake);
-    (void)pthread_mutex_unlock(&s->thread->lock);
-    models_stop_waiting(s->models);
-    (void)pthread_join(s->thread->thread, NULL);
-    (void)pthread_cond_destroy(&s->thread->wake);
-    (void)pthread_mutex_destroy(&s->thread->lock);
-    mem_free(s->thread);
-    s->thread = NULL;
+    periodic_stop(s->periodic);
+    s->periodic = NULL;
     models_stop(s->models);
     s->models = NULL;
 }

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-struct summarizer_thread;
+struct periodic;
 struct models;
 
 struct summarizer {
@@ -17,7 +17,7 @@ struct summarizer {
     struct store *store;
     struct registry *registry;
     struct models *models;               /* the model that serves */
-    struct summarizer_thread *thread;    /* periodic summaries */
+    struct periodic *periodic;           /* summaries that nobody asks for */
     atomic_int waiting;                  /* requests that wait for the model now */
 };
 
