@@ -228,11 +228,10 @@ static bool prepare(struct t5_engine *e, struct entry *entry)
     return true;
 }
 
-static void encode_work(void *context, int rank)
+static void encode_work(void *context, struct crew *crew)
 {
     struct t5_engine *e = context;
-    struct crew crew = { e->team, rank, team_count(e->team) };
-    fast_encode(e->encoder, &crew, e->texts, e->text_count);
+    fast_encode(e->encoder, crew, e->texts, e->text_count);
 }
 
 static void admit(struct t5_engine *e)
@@ -255,11 +254,10 @@ static void admit(struct t5_engine *e)
 
 /* ---- steps ---- */
 
-static void decode_work(void *context, int rank)
+static void decode_work(void *context, struct crew *crew)
 {
     struct t5_engine *e = context;
-    struct crew crew = { e->team, rank, team_count(e->team) };
-    fast_decode(e->decoder, &crew, e->groups, e->group_count);
+    fast_decode(e->decoder, crew, e->groups, e->group_count);
 }
 
 static void step(struct t5_engine *e)

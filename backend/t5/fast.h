@@ -10,7 +10,7 @@
  *
  * A row's result never depends on the other rows, nor on how rows and outputs are split among threads.
  *
- * Threads:  a model is read-only.  The passes are called by every member of a team at once. */
+ * Threads:  a model is read-only.  The passes are called by the members of a team, within a job. */
 #ifndef T5_FAST_H
 #define T5_FAST_H
 
@@ -109,8 +109,7 @@ struct fast_encoder;
 /* Room for texts of `token_max` tokens in all. */
 struct fast_encoder *fast_encoder_new(const struct fast_model *model, int thread_count, int token_max, int text_max);
 void fast_encoder_free(struct fast_encoder *encoder);
-/* By every member. */
-void fast_encode(struct fast_encoder *encoder, const struct crew *crew, const struct fast_text *texts, int text_count);
+void fast_encode(struct fast_encoder *encoder, struct crew *crew, const struct fast_text *texts, int text_count);
 
 /* ---- decoder ---- */
 
@@ -123,10 +122,10 @@ struct fast_group {
 struct fast_decoder;
 struct fast_decoder *fast_decoder_new(const struct fast_model *model, int thread_count, int row_max);
 void fast_decoder_free(struct fast_decoder *decoder);
-/* One step of every group: decoder, head, choice of tokens; by every member. */
-void fast_decode(struct fast_decoder *decoder, const struct crew *crew, struct fast_group *groups, int group_count);
+/* One step of every group: decoder, head, choice of tokens. */
+void fast_decode(struct fast_decoder *decoder, struct crew *crew, struct fast_group *groups, int group_count);
 /* The same up to the logits, [rows][V padded], for tests; moves positions, chooses nothing. */
-void fast_decode_logits(struct fast_decoder *decoder, const struct crew *crew, struct fast_group *groups, int group_count,
+void fast_decode_logits(struct fast_decoder *decoder, struct crew *crew, struct fast_group *groups, int group_count,
                         const int32_t *tokens, float *logits);
 
 /* ---- shared by both ---- */
@@ -145,8 +144,14 @@ static inline int fast_words(const struct fast_model *model)
 /* x (k floats) into row `row` of `rows`, in the precision of `weights`. */
 void fast_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, struct t5_rows rows, int row);
 void fast_embed(const struct fast_model *model, int32_t token, float *out);     /* read from the file */
-/* wi's (and the gate's) outputs of one row to what wo multiplies, in place. */
-void fast_activate(const struct fast_model *model, float *x);
+/* n of wi's (and the gate's) outputs of one row from `column` on to what wo multiplies, in place. */
+void fast_activate(const struct fast_model *model, float *x, int column, int n);
+/* From one row of `columns` floats to the next: a cache line more where rows would compete for the same places
+ * of the first-level cache, which repeat every 4 KB. */
+static inline size_t fast_stride(int columns)
+{
+    return (size_t)(columns % 256 == 0 ? columns + T5_ALIGN / 4 : columns);
+}
 
 /* Relative positions reach T5_TOKENS_MAX both ways; a kernel may read a block beyond. */
 enum { FAST_BIAS_CENTER = T5_TOKENS_MAX, FAST_BIAS_STRIDE = 2 * T5_TOKENS_MAX + 2 * T5_BLOCK };

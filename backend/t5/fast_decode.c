@@ -1,24 +1,28 @@
 /* One step of the decoder for every row (a beam of a request) at once.
  *
- * With few rows the step is bound by reading the weights: the members share every product by outputs,
- * and meet between operations.  With many it is bound by arithmetic: each member takes whole requests
- * and never waits for the others. */
+ * With few rows the step is bound by reading the weights: the members share every product by outputs.
+ * With many it is bound by arithmetic: each member takes whole requests and never waits for the others. */
 #include "base/mem.h"
 #include "t5/fast_head.h"
 
 #include <string.h>
 
-/* Rows a member must have before it works alone.  Measured on Zen 5: docs/decisions, "T5's speed". */
-enum { ROWS_ALONE_MIN = 16 };
+enum {
+    /* Rows a member must have before it works alone: from here on arithmetic takes longer than reading. */
+    ROWS_ALONE_MIN = 16,
+    /* Rows up to which every member packs all of them for itself: 0.1 us a row, an operation of its own 0.5 us. */
+    ROWS_OWN_MAX = 8,
+};
 
 struct scratch {                 /* of one member */
     float *normed, *scores;
+    struct t5_rows packed;
 };
 
 struct fast_decoder {
     const struct fast_model *model;
     int thread_count, row_max;
-    size_t qkv_stride, hidden_stride;
+    size_t x_stride, qkv_stride, hidden_stride;
     float *x, *qkv, *context, *hidden;      /* [row_max] rows each */
     struct t5_rows packed;
     struct scratch *scratch;
@@ -30,10 +34,11 @@ struct fast_decoder {
 struct step {
     struct fast_decoder *decoder;
     const struct fast_model *model;
-    struct crew crew;
+    struct crew *crew;
     struct fast_group *groups;
     int group_count, row, row_end;
     struct scratch *scratch;
+    bool own;                    /* rows are packed by every member for itself, as part of the product */
 };
 
 /* ---- memory: laid out twice, first to measure ---- */
@@ -49,7 +54,7 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
 {
     const struct fast_model *m = d->model;
     size_t used = 0, rows = (size_t)d->row_max, f = sizeof(float), words = (size_t)fast_words(m);
-    d->x = take(base, &used, rows * (size_t)m->width * f);
+    d->x = take(base, &used, rows * d->x_stride * f);
     d->qkv = take(base, &used, rows * d->qkv_stride * f);
     d->context = take(base, &used, rows * (size_t)m->inner * f);
     d->hidden = take(base, &used, rows * d->hidden_stride * f);
@@ -57,6 +62,7 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
     for (int t = 0; t < d->thread_count; t++) {
         d->scratch[t].normed = take(base, &used, (size_t)fast_widest(m) * f);
         d->scratch[t].scores = take(base, &used, T5_ATTENTION_ROWS * (T5_TOKENS_MAX + T5_BLOCK) * f);
+        d->scratch[t].packed = (struct t5_rows){ take(base, &used, rows * words * 4), words, take(base, &used, rows * f) };
     }
     return used;
 }
@@ -65,7 +71,8 @@ struct fast_decoder *fast_decoder_new(const struct fast_model *model, int thread
 {
     struct fast_decoder *d = mem_new(1, sizeof *d);
     *d = (struct fast_decoder){ .model = model, .thread_count = thread_count, .row_max = row_max,
-                                .qkv_stride = 3 * (size_t)model->inner, .hidden_stride = 2 * (size_t)model->ff_width };
+                                .x_stride = fast_stride(model->width), .qkv_stride = fast_stride(3 * model->inner),
+                                .hidden_stride = fast_stride(2 * model->ff_width) };
     d->scratch = mem_new((size_t)thread_count, sizeof *d->scratch);
     d->head = fast_head_new(model, thread_count, row_max);
     d->memory_size = lay_out(d, NULL);
@@ -101,57 +108,105 @@ static void follow_parents(struct fast_group *group)
     s->slot[0] = next;
 }
 
+static float *row_of(const struct step *s, int row)
+{
+    return s->decoder->x + (size_t)row * s->decoder->x_stride;
+}
+
 static void start_rows(const struct step *s, const int32_t *tokens)
 {
-    int from, to;
-    crew_share(&s->crew, s->group_count, &from, &to);
-    for (int g = from; g < to; g++) {
-        struct fast_group *group = &s->groups[g];
-        CHECK(group->sequence->position < group->sequence->length_max && group->row_count <= group->sequence->slot_count);
-        follow_parents(group);
-        for (int i = 0; i < group->row_count; i++) {
-            int32_t token = tokens ? tokens[group->row + i] : generation_token(group->generation, i);
-            fast_embed(s->model, token, s->decoder->x + (size_t)(group->row + i) * (size_t)s->model->width);
+    for (int from, to; crew_take(s->crew, s->group_count, 1, &from, &to);)
+        for (int g = from; g < to; g++) {
+            struct fast_group *group = &s->groups[g];
+            CHECK(group->sequence->position < group->sequence->length_max && group->row_count <= group->sequence->slot_count);
+            follow_parents(group);
+            for (int i = 0; i < group->row_count; i++)
+                fast_embed(s->model, tokens ? tokens[group->row + i] : generation_token(group->generation, i),
+                           row_of(s, group->row + i));
         }
-    }
-    crew_wait(&s->crew);
 }
 
-/* ---- operations; each ends with a meeting ---- */
+/* ---- products ---- */
 
-static void norm_and_pack(const struct step *s, const float *norm, const struct t5_packed *weights)
+/* What is multiplied: rows of floats, normed first where there is a norm. */
+struct operand {
+    const float *x, *norm;
+    size_t stride;
+};
+
+static struct operand states(const struct step *s, const float *norm)
+{
+    return (struct operand){ s->decoder->x, norm, s->decoder->x_stride };
+}
+
+static void pack(const struct step *s, const struct operand *in, const struct t5_packed *weights, struct t5_rows rows, int row, int row_end)
 {
     const struct fast_model *m = s->model;
-    int from, to;
-    crew_share(&s->crew, s->row_end - s->row, &from, &to);
-    for (int r = s->row + from; r < s->row + to; r++) {
-        m->kernels->norm(s->decoder->x + (size_t)r * (size_t)m->width, norm, m->config->d_model,
-                         m->config->layer_norm_epsilon, s->scratch->normed);
-        fast_pack(m, weights, s->scratch->normed, s->decoder->packed, r);
+    for (int r = row; r < row_end; r++) {
+        const float *x = in->x + (size_t)r * in->stride;
+        if (in->norm) {
+            m->kernels->norm(x, in->norm, m->config->d_model, m->config->layer_norm_epsilon, s->scratch->normed);
+            x = s->scratch->normed;
+        }
+        fast_pack(m, weights, x, rows, r);
     }
-    crew_wait(&s->crew);
 }
 
-static void pack(const struct step *s, const struct t5_packed *weights, float *x, size_t stride, bool activate)
+static void pack_together(const struct step *s, const struct operand *in, const struct t5_packed *weights)
 {
-    int from, to;
-    crew_share(&s->crew, s->row_end - s->row, &from, &to);
-    for (int r = s->row + from; r < s->row + to; r++) {
-        if (activate)
-            fast_activate(s->model, x + (size_t)r * stride);
-        fast_pack(s->model, weights, x + (size_t)r * stride, s->decoder->packed, r);
-    }
-    crew_wait(&s->crew);
+    int n = s->row_end - s->row;
+    for (int from, to; crew_take(s->crew, n, crew_grain(s->crew, n), &from, &to);)
+        pack(s, in, weights, s->decoder->packed, s->row + from, s->row + to);
 }
 
-static void multiply(const struct step *s, const struct t5_packed *weights, float *out, size_t stride, bool add)
+/* The rows for the next pieces of a product: a member that packs them itself does so when it has its first. */
+static struct t5_rows packed_rows(const struct step *s, const struct operand *in, const struct t5_packed *weights, bool *packed)
 {
-    int from, to;
-    crew_share(&s->crew, weights->blocks, &from, &to);
-    t5_product(s->model->kernels, &(struct t5_product){ .weights = weights, .rows = s->decoder->packed, .row = s->row,
-        .row_end = s->row_end, .block = from, .block_end = to, .out = out, .out_stride = stride, .add = add });
-    crew_wait(&s->crew);
+    if (!s->own)
+        return s->decoder->packed;
+    if (!*packed)
+        pack(s, in, weights, s->scratch->packed, s->row, s->row_end);
+    *packed = true;
+    return s->scratch->packed;
 }
+
+static void multiply_blocks(const struct step *s, const struct t5_packed *weights, struct t5_rows rows, int from, int to, float *out,
+                            size_t stride, bool add)
+{
+    t5_product(s->model->kernels, &(struct t5_product){ .weights = weights, .rows = rows, .row = s->row, .row_end = s->row_end,
+        .block = from, .block_end = to, .out = out, .out_stride = stride, .add = add });
+}
+
+static void multiply(const struct step *s, struct operand in, const struct t5_packed *weights, float *out, size_t stride, bool add)
+{
+    bool packed = false;
+    if (!s->own)
+        pack_together(s, &in, weights);
+    for (int from, to; crew_take(s->crew, weights->blocks, crew_grain(s->crew, weights->blocks), &from, &to);)
+        multiply_blocks(s, weights, packed_rows(s, &in, weights, &packed), from, to, out, stride, add);
+}
+
+/* wi and the gate, block by block, so that f(wi) * gate finds both in the first-level cache. */
+static void multiply_and_activate(const struct step *s, struct operand in, const struct t5_packed *weights)
+{
+    struct fast_decoder *d = s->decoder;
+    int blocks = s->model->ff_width / T5_BLOCK;
+    bool packed = false;
+    if (!s->own)
+        pack_together(s, &in, weights);
+    for (int from, to; crew_take(s->crew, blocks, crew_grain(s->crew, blocks), &from, &to);) {
+        struct t5_rows rows = packed_rows(s, &in, weights, &packed);
+        for (int b = from; b < to; b++) {
+            multiply_blocks(s, weights, rows, b, b + 1, d->hidden, d->hidden_stride, false);
+            if (s->model->config->gated)
+                multiply_blocks(s, weights, rows, blocks + b, blocks + b + 1, d->hidden, d->hidden_stride, false);
+            for (int r = s->row; r < s->row_end; r++)
+                fast_activate(s->model, d->hidden + (size_t)r * d->hidden_stride, b * T5_BLOCK, T5_BLOCK);
+        }
+    }
+}
+
+/* ---- attention ---- */
 
 /* The newest keys and values of one head's rows. */
 static void keep_new(const struct fast_model *m, const struct fast_group *group, struct fast_place at, const float *rows,
@@ -208,30 +263,27 @@ typedef void look_fn(const struct step *s, int layer, const struct fast_group *g
 
 static void attend(const struct step *s, int layer, look_fn *look)
 {
-    int heads = s->model->config->head_count, from, to;
-    crew_share(&s->crew, s->group_count * heads, &from, &to);
-    for (int i = from; i < to; i++)
-        look(s, layer, &s->groups[i / heads], i % heads);
-    crew_wait(&s->crew);
+    int heads = s->model->config->head_count, n = s->group_count * heads;
+    for (int from, to; crew_take(s->crew, n, crew_grain(s->crew, n), &from, &to);)
+        for (int i = from; i < to; i++)
+            look(s, layer, &s->groups[i / heads], i % heads);
 }
 
 static void attention(const struct step *s, const struct fast_attention *weights, int layer, look_fn *look)
 {
     struct fast_decoder *d = s->decoder;
-    norm_and_pack(s, weights->norm, &weights->in);
-    multiply(s, &weights->in, d->qkv, d->qkv_stride, false);
+    struct operand context = { d->context, NULL, (size_t)s->model->inner };
+    multiply(s, states(s, weights->norm), &weights->in, d->qkv, d->qkv_stride, false);
     attend(s, layer, look);
-    pack(s, &weights->out, d->context, (size_t)s->model->inner, false);
-    multiply(s, &weights->out, d->x, (size_t)s->model->width, true);
+    multiply(s, context, &weights->out, d->x, d->x_stride, true);
 }
 
 static void feed_forward(const struct step *s, const struct fast_ff *weights)
 {
     struct fast_decoder *d = s->decoder;
-    norm_and_pack(s, weights->norm, &weights->in);
-    multiply(s, &weights->in, d->hidden, d->hidden_stride, false);
-    pack(s, &weights->out, d->hidden, d->hidden_stride, true);
-    multiply(s, &weights->out, d->x, (size_t)s->model->width, true);
+    struct operand hidden = { d->hidden, NULL, d->hidden_stride };
+    multiply_and_activate(s, states(s, weights->norm), &weights->in);
+    multiply(s, hidden, &weights->out, d->x, d->x_stride, true);
 }
 
 /* ---- the step ---- */
@@ -239,54 +291,72 @@ static void feed_forward(const struct step *s, const struct fast_ff *weights)
 static void run_layers(const struct step *s, const int32_t *tokens)
 {
     const struct fast_model *m = s->model;
+    struct operand last = states(s, m->decoder_norm);
     start_rows(s, tokens);
     for (int l = 0; l < m->config->decoder_layer_count; l++) {
         attention(s, &m->decoder[l].self, l, look_back);
         attention(s, &m->decoder[l].cross, l, look_across);
         feed_forward(s, &m->decoder[l].ff);
     }
-    norm_and_pack(s, m->decoder_norm, &m->head);
+    pack_together(s, &last, &m->head);
 }
 
-/* The member's part: whole requests for itself, or a share of everything. */
-static struct step step_of(struct fast_decoder *decoder, const struct crew *crew, struct fast_group *groups, int count)
+static void choose_tokens(const struct step *s)
 {
-    struct step s = { .decoder = decoder, .model = decoder->model, .crew = *crew, .groups = groups, .group_count = count,
-                      .row_end = count ? groups[count - 1].row + groups[count - 1].row_count : 0,
-                      .scratch = &decoder->scratch[crew->rank] };
-    if (count < crew->count || s.row_end < ROWS_ALONE_MIN * crew->count)
-        return s;
-    int from, to;
-    crew_share(crew, count, &from, &to);
-    s.crew = (struct crew){ crew->team, 0, 1 };
-    s.groups = groups + from;
-    s.group_count = to - from;
-    s.row = groups[from].row;
-    s.row_end = groups[to - 1].row + groups[to - 1].row_count;
-    return s;
+    fast_head_run(s->decoder->head, s->crew, s->decoder->packed, s->groups, s->group_count);
+}
+
+static void write_logits(const struct step *s, float *logits)
+{
+    const struct t5_packed *head = &s->model->head;
+    for (int from, to; crew_take(s->crew, head->blocks, crew_grain(s->crew, head->blocks), &from, &to);)
+        multiply_blocks(s, head, s->decoder->packed, from, to, logits, (size_t)t5_padded(s->model->config->vocab_size), false);
 }
 
 static void advance(const struct step *s)
 {
-    int from, to;
-    crew_share(&s->crew, s->group_count, &from, &to);
-    for (int g = from; g < to; g++)
-        s->groups[g].sequence->position++;
+    for (int from, to; crew_take(s->crew, s->group_count, s->group_count, &from, &to);)
+        for (int g = from; g < to; g++)
+            s->groups[g].sequence->position++;
 }
 
-void fast_decode(struct fast_decoder *decoder, const struct crew *crew, struct fast_group *groups, int group_count)
+/* The groups [from, to) by `crew`; `logits`: NULL, or where they go instead of choosing tokens. */
+static void run_step(struct fast_decoder *d, struct crew *crew, struct fast_group *groups, int from, int to, const int32_t *tokens,
+                     float *logits)
 {
-    struct step s = step_of(decoder, crew, groups, group_count);
-    run_layers(&s, NULL);
-    fast_head_run(decoder->head, &s.crew, crew->rank, decoder->packed, s.groups, s.group_count);
+    struct step s = { .decoder = d, .model = d->model, .crew = crew, .groups = groups + from, .group_count = to - from,
+                      .row = groups[from].row, .row_end = groups[to - 1].row + groups[to - 1].row_count,
+                      .scratch = &d->scratch[crew->rank] };
+    s.own = crew->count == 1 || s.row_end - s.row <= ROWS_OWN_MAX;
+    run_layers(&s, tokens);
+    if (logits)
+        write_logits(&s, logits);
+    else
+        choose_tokens(&s);
     advance(&s);
 }
 
-void fast_decode_logits(struct fast_decoder *decoder, const struct crew *crew, struct fast_group *groups, int group_count,
+/* All members share everything, or each piece is a whole step of some requests. */
+static void run_steps(struct fast_decoder *d, struct crew *crew, struct fast_group *groups, int count, const int32_t *tokens, float *logits)
+{
+    int rows = groups[count - 1].row + groups[count - 1].row_count, parts = crew->count;
+    if (count < parts || rows < ROWS_ALONE_MIN * parts) {
+        run_step(d, crew, groups, 0, count, tokens, logits);
+        return;
+    }
+    for (int part, end; crew_take(crew, parts, 1, &part, &end);) {
+        struct crew alone = crew_alone(crew);
+        run_step(d, &alone, groups, share_start(count, parts, part), share_start(count, parts, part + 1), tokens, logits);
+    }
+}
+
+void fast_decode(struct fast_decoder *decoder, struct crew *crew, struct fast_group *groups, int group_count)
+{
+    run_steps(decoder, crew, groups, group_count, NULL, NULL);
+}
+
+void fast_decode_logits(struct fast_decoder *decoder, struct crew *crew, struct fast_group *groups, int group_count,
                         const int32_t *tokens, float *logits)
 {
-    struct step s = step_of(decoder, crew, groups, group_count);
-    run_layers(&s, tokens);
-    multiply(&s, &s.model->head, logits, (size_t)t5_padded(s.model->config->vocab_size), false);
-    advance(&s);
+    run_steps(decoder, crew, groups, group_count, tokens, logits);
 }

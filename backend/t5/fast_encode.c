@@ -1,9 +1,8 @@
 /* The encoder over texts laid one behind the other, without padding between them.
  *
- * Every member owns a range of tokens and does nearly everything for them alone, a chunk at a time so
- * that intermediate values stay in its second-level cache.  Members meet once a layer: before
- * attention, which needs the keys and values of all.  Those are kept twice, for odd and even layers, so
- * that a member may write the next layer's while another still reads this one's. */
+ * The tokens are cut into chunks, so that a chunk's intermediate values stay in a second-level cache.  One
+ * operation for each layer, from attention, which needs the keys and values of all, to the keys and values of
+ * the next; those are kept twice, for odd and even layers, so that they are written while others still read. */
 #include "base/mem.h"
 #include "t5/fast.h"
 
@@ -25,10 +24,10 @@ struct span {                    /* one text's place */
 struct fast_encoder {
     const struct fast_model *model;
     int thread_count, token_max, text_max;
-    size_t qkv_stride, hidden_stride;
+    size_t x_stride, qkv_stride, hidden_stride;
     float *x, *qkv[2], *keys[2];
     struct scratch *scratch;     /* [thread_count] */
-    struct span *spans;          /* [text_max], set by member 0 */
+    struct span *spans;          /* [text_max] */
     void *memory;
     size_t memory_size;
 };
@@ -36,9 +35,8 @@ struct fast_encoder {
 struct pass {
     struct fast_encoder *encoder;
     const struct fast_model *model;
-    const struct crew *crew;
     const struct fast_text *texts;
-    int text_count, row, row_end;        /* this member's tokens */
+    int text_count, row_count, chunk_count;
     struct scratch *scratch;
 };
 
@@ -56,7 +54,7 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
     const struct fast_model *m = e->model;
     size_t used = 0, tokens = (size_t)e->token_max, f = sizeof(float), words = (size_t)fast_words(m);
     size_t key_columns = tokens + (size_t)e->text_max * T5_BLOCK;
-    e->x = take(base, &used, tokens * (size_t)m->width * f);
+    e->x = take(base, &used, tokens * e->x_stride * f);
     for (int i = 0; i < 2; i++) {
         e->qkv[i] = take(base, &used, tokens * e->qkv_stride * f);
         e->keys[i] = take(base, &used, key_columns * (size_t)m->inner * f);
@@ -76,9 +74,8 @@ struct fast_encoder *fast_encoder_new(const struct fast_model *model, int thread
 {
     struct fast_encoder *e = mem_new(1, sizeof *e);
     *e = (struct fast_encoder){ .model = model, .thread_count = thread_count, .token_max = token_max, .text_max = text_max,
-                                .qkv_stride = 3 * (size_t)model->inner };
-    size_t ff = 2 * (size_t)model->ff_width, memory = 2 * (size_t)model->inner;
-    e->hidden_stride = ff > memory ? ff : memory;
+                                .x_stride = fast_stride(model->width), .qkv_stride = fast_stride(3 * model->inner),
+                                .hidden_stride = fast_stride(2 * (model->ff_width > model->inner ? model->ff_width : model->inner)) };
     e->scratch = mem_new((size_t)thread_count, sizeof *e->scratch);
     e->spans = mem_new((size_t)text_max, sizeof *e->spans);
     e->memory_size = lay_out(e, NULL);
@@ -118,16 +115,31 @@ static void norm_and_pack(const struct pass *p, const float *norm, const struct 
 {
     const struct fast_model *m = p->model;
     for (int r = row; r < end; r++) {
-        m->kernels->norm(p->encoder->x + (size_t)r * (size_t)m->width, norm, m->config->d_model,
+        m->kernels->norm(p->encoder->x + (size_t)r * p->encoder->x_stride, norm, m->config->d_model,
                          m->config->layer_norm_epsilon, p->scratch->normed);
         fast_pack(m, weights, p->scratch->normed, p->scratch->packed, r - row);
     }
 }
 
-static void multiply(const struct pass *p, const struct t5_packed *weights, int rows, float *out, size_t stride, bool add)
+static void multiply(const struct pass *p, const struct t5_packed *weights, int block, int block_end, int rows, float *out, size_t stride,
+                     bool add)
 {
     t5_product(p->model->kernels, &(struct t5_product){ .weights = weights, .rows = p->scratch->packed, .row_end = rows,
-        .block_end = weights->blocks, .out = out, .out_stride = stride, .add = add });
+        .block = block, .block_end = block_end, .out = out, .out_stride = stride, .add = add });
+}
+
+/* wi and the gate, block by block, so that f(wi) * gate finds both in the first-level cache. */
+static void multiply_and_activate(const struct pass *p, const struct t5_packed *weights, int rows)
+{
+    float *hidden = p->scratch->hidden;
+    int blocks = p->model->ff_width / T5_BLOCK;
+    for (int b = 0; b < blocks; b++) {
+        multiply(p, weights, b, b + 1, rows, hidden, p->encoder->hidden_stride, false);
+        if (p->model->config->gated)
+            multiply(p, weights, blocks + b, blocks + b + 1, rows, hidden, p->encoder->hidden_stride, false);
+        for (int r = 0; r < rows; r++)
+            fast_activate(p->model, hidden + (size_t)r * p->encoder->hidden_stride, b * T5_BLOCK, T5_BLOCK);
+    }
 }
 
 static void keys_and_values(const struct pass *p, const struct fast_layer *layer, int parity, int row, int end)
@@ -136,7 +148,7 @@ static void keys_and_values(const struct pass *p, const struct fast_layer *layer
     const struct fast_model *m = p->model;
     float *qkv = e->qkv[parity] + (size_t)row * e->qkv_stride;
     norm_and_pack(p, layer->self.norm, &layer->self.in, row, end);
-    multiply(p, &layer->self.in, end - row, qkv, e->qkv_stride, false);
+    multiply(p, &layer->self.in, 0, layer->self.in.blocks, end - row, qkv, e->qkv_stride, false);
     while (row < end) {
         struct piece piece = piece_at(p, row, end);
         const struct span *span = &e->spans[piece.text];
@@ -172,7 +184,7 @@ static void attention_and_ff(const struct pass *p, const struct fast_layer *laye
 {
     const struct fast_model *m = p->model;
     struct scratch *s = p->scratch;
-    float *x = p->encoder->x + (size_t)row * (size_t)m->width;
+    float *x = p->encoder->x + (size_t)row * p->encoder->x_stride;
     for (int at = row; at < end;) {
         struct piece piece = piece_at(p, at, end);
         attend(p, parity, piece, row);
@@ -180,14 +192,12 @@ static void attention_and_ff(const struct pass *p, const struct fast_layer *laye
     }
     for (int r = 0; r < end - row; r++)
         fast_pack(m, &layer->self.out, s->context + (size_t)r * (size_t)m->inner, s->packed, r);
-    multiply(p, &layer->self.out, end - row, x, (size_t)m->width, true);
+    multiply(p, &layer->self.out, 0, layer->self.out.blocks, end - row, x, p->encoder->x_stride, true);
     norm_and_pack(p, layer->ff.norm, &layer->ff.in, row, end);
-    multiply(p, &layer->ff.in, end - row, s->hidden, p->encoder->hidden_stride, false);
-    for (int r = 0; r < end - row; r++) {
-        fast_activate(m, s->hidden + (size_t)r * p->encoder->hidden_stride);
+    multiply_and_activate(p, &layer->ff.in, end - row);
+    for (int r = 0; r < end - row; r++)
         fast_pack(m, &layer->ff.out, s->hidden + (size_t)r * p->encoder->hidden_stride, s->packed, r);
-    }
-    multiply(p, &layer->ff.out, end - row, x, (size_t)m->width, true);
+    multiply(p, &layer->ff.out, 0, layer->ff.out.blocks, end - row, x, p->encoder->x_stride, true);
 }
 
 /* ---- what the decoder needs of the states ---- */
@@ -214,7 +224,7 @@ static void keep_states(const struct pass *p, int row, int end)
     for (int r = row; r < end; r++) {
         struct piece piece = piece_at(p, r, r + 1);
         if (p->texts[piece.text].states)
-            m->kernels->norm(p->encoder->x + (size_t)r * (size_t)m->width, m->encoder_norm, m->config->d_model,
+            m->kernels->norm(p->encoder->x + (size_t)r * p->encoder->x_stride, m->encoder_norm, m->config->d_model,
                              m->config->layer_norm_epsilon, p->texts[piece.text].states + (size_t)piece.from * (size_t)m->width);
     }
 }
@@ -225,7 +235,7 @@ static void finish(const struct pass *p, int row, int end)
     keep_states(p, row, end);
     norm_and_pack(p, m->encoder_norm, &m->decoder[0].memory, row, end);
     for (int layer = 0; layer < m->config->decoder_layer_count; layer++) {
-        multiply(p, &m->decoder[layer].memory, end - row, p->scratch->hidden, p->encoder->hidden_stride, false);
+        multiply(p, &m->decoder[layer].memory, 0, m->decoder[layer].memory.blocks, end - row, p->scratch->hidden, p->encoder->hidden_stride, false);
         for (int at = row; at < end;) {
             struct piece piece = piece_at(p, at, end);
             keep_memory(p, layer, piece, row);
@@ -258,34 +268,46 @@ static int text_rows(const struct fast_text *texts, int text_count)
     return rows;
 }
 
-static void embed(const struct pass *p)
+static void embed(const struct pass *p, int row, int end)
 {
-    const struct fast_model *m = p->model;
-    for (int r = p->row; r < p->row_end; r++) {
+    for (int r = row; r < end; r++) {
         struct piece piece = piece_at(p, r, r + 1);
-        fast_embed(m, p->texts[piece.text].ids[piece.from], p->encoder->x + (size_t)r * (size_t)m->width);
+        fast_embed(p->model, p->texts[piece.text].ids[piece.from], p->encoder->x + (size_t)r * p->encoder->x_stride);
     }
 }
 
-void fast_encode(struct fast_encoder *encoder, const struct crew *crew, const struct fast_text *texts, int text_count)
+/* Chunks for every member alike, of whole tiles. */
+static int chunk_start(const struct pass *p, int chunk)
 {
-    struct pass pass = { .encoder = encoder, .model = encoder->model, .crew = crew, .texts = texts,
-                         .text_count = text_count, .scratch = &encoder->scratch[crew->rank] };
-    const struct pass *p = &pass;
-    if (crew->rank == 0)
+    int row = (share_start(p->row_count, p->chunk_count, chunk) + T5_ATTENTION_ROWS - 1) / T5_ATTENTION_ROWS * T5_ATTENTION_ROWS;
+    return row < p->row_count ? row : p->row_count;
+}
+
+/* From the layer before to what this layer's attention needs. */
+static void run_chunk(const struct pass *p, int layer, int row, int end)
+{
+    const struct fast_model *m = p->model;
+    if (layer == 0)
+        embed(p, row, end);
+    else
+        attention_and_ff(p, &m->encoder[layer - 1], (layer - 1) & 1, row, end);
+    if (layer < m->config->layer_count)
+        keys_and_values(p, &m->encoder[layer], layer & 1, row, end);
+    else
+        finish(p, row, end);
+}
+
+void fast_encode(struct fast_encoder *encoder, struct crew *crew, const struct fast_text *texts, int text_count)
+{
+    int rows = text_rows(texts, text_count), chunks = (rows + CHUNK - 1) / CHUNK;
+    struct pass p = { .encoder = encoder, .model = encoder->model, .texts = texts, .text_count = text_count,
+                      .row_count = rows, .chunk_count = (chunks + crew->count - 1) / crew->count * crew->count,
+                      .scratch = &encoder->scratch[crew->rank] };
+    int from, to;
+    while (crew_take(crew, 1, 1, &from, &to))
         (void)lay_texts(encoder, texts, text_count);
-    crew_wait(crew);
-    crew_share(crew, text_rows(texts, text_count), &pass.row, &pass.row_end);
-    embed(p);
-    for (int l = 0; l < encoder->model->config->layer_count; l++) {
-        const struct fast_layer *layer = &encoder->model->encoder[l];
-        for (int row = p->row; row < p->row_end; row += CHUNK)
-            keys_and_values(p, layer, l & 1, row, row + CHUNK < p->row_end ? row + CHUNK : p->row_end);
-        crew_wait(crew);
-        for (int row = p->row; row < p->row_end; row += CHUNK)
-            attention_and_ff(p, layer, l & 1, row, row + CHUNK < p->row_end ? row + CHUNK : p->row_end);
-    }
-    for (int row = p->row; row < p->row_end; row += CHUNK)
-        finish(p, row, row + CHUNK < p->row_end ? row + CHUNK : p->row_end);
-    crew_wait(crew);
+    for (int layer = 0; layer <= encoder->model->config->layer_count; layer++)
+        while (crew_take(crew, p.chunk_count, 1, &from, &to))
+            for (int c = from; c < to; c++)
+                run_chunk(&p, layer, chunk_start(&p, c), chunk_start(&p, c + 1));
 }

@@ -5,7 +5,7 @@
 #include <math.h>
 
 enum {
-    CHUNK_BLOCKS = 8, CHUNK = CHUNK_BLOCKS * T5_BLOCK,
+    CHUNK_BLOCKS = 8, CHUNK = CHUNK_BLOCKS * T5_BLOCK, LOGITS_STRIDE = CHUNK + T5_ALIGN / 4,
     KEEP_MAX = 2 * T5_BEAM_COUNT_MAX,
     SPECIAL_MAX = T5_TOKENS_MAX + 1,        /* distinct tokens of a row, and </s> */
 };
@@ -31,7 +31,7 @@ struct fast_head {
     struct chunk_sum *sums;      /* [row_max][chunk_count] */
     struct candidate *lists;     /* [row_max][SPECIAL_MAX + KEEP_MAX] */
     struct best *best;           /* [thread_count][row_max] */
-    float *logits;               /* [thread_count][row_max][CHUNK] */
+    float *logits;               /* [thread_count][row_max][LOGITS_STRIDE] */
     void *memory;
     size_t memory_size;
 };
@@ -50,7 +50,7 @@ static size_t lay_out(struct fast_head *h, unsigned char *base)
     h->sums = take(base, &used, rows * (size_t)h->chunk_count, sizeof *h->sums);
     h->lists = take(base, &used, rows * (SPECIAL_MAX + KEEP_MAX), sizeof *h->lists);
     h->best = take(base, &used, threads * rows, sizeof *h->best);
-    h->logits = take(base, &used, threads * rows * CHUNK, sizeof *h->logits);
+    h->logits = take(base, &used, threads * rows * LOGITS_STRIDE, sizeof *h->logits);
     return used;
 }
 
@@ -96,13 +96,18 @@ static bool is_special(const struct row *row, int32_t token)
     return at < row->special_count && row->special[at] == token;
 }
 
-/* Tokens come in ascending order, so a newcomer goes behind its equals. */
-static void insert(struct best *best, int keep, float logit, int32_t token)
+static bool goes_before(struct candidate a, struct candidate b)
+{
+    return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
+}
+
+/* The caller knows that it belongs among the best. */
+static void insert(struct best *best, int keep, struct candidate newcomer)
 {
     int at = best->count < keep ? best->count++ : keep - 1;
-    for (; at > 0 && best->list[at - 1].logit < logit; at--)
+    for (; at > 0 && goes_before(newcomer, best->list[at - 1]); at--)
         best->list[at] = best->list[at - 1];
-    best->list[at] = (struct candidate){ logit, token };
+    best->list[at] = newcomer;
 }
 
 static void keep_best(const struct fast_head *h, const struct row *row, struct best *best, const float *logits,
@@ -111,18 +116,24 @@ static void keep_best(const struct fast_head *h, const struct row *row, struct b
     int i = 0;
     for (; i < n && best->count < row->keep; i++)
         if (!is_special(row, first + i))
-            insert(best, row->keep, logits[i], first + i);
+            insert(best, row->keep, (struct candidate){ logits[i], first + i });
     while (i < n && (i = h->model->kernels->find_above(logits, i, n, best->list[row->keep - 1].logit)) < n) {
         if (!is_special(row, first + i))
-            insert(best, row->keep, logits[i], first + i);
+            insert(best, row->keep, (struct candidate){ logits[i], first + i });
         i++;
     }
 }
 
+static struct best *best_of(const struct fast_head *h, int member, int r)
+{
+    return &h->best[(size_t)member * (size_t)h->row_max + (size_t)r];
+}
+
+/* A member's chunks come in ascending order. */
 static void scan(const struct fast_head *h, int member, int r, int chunk, const float *logits)
 {
     const struct row *row = &h->rows[r];
-    struct best *best = &h->best[(size_t)member * (size_t)h->row_max + (size_t)r];
+    struct best *best = best_of(h, member, r);
     struct chunk_sum *sum = &h->sums[(size_t)r * (size_t)h->chunk_count + (size_t)chunk];
     int32_t first = chunk * CHUNK;
     int n = h->model->config->vocab_size - first < CHUNK ? h->model->config->vocab_size - first : CHUNK;
@@ -135,39 +146,51 @@ static void scan(const struct fast_head *h, int member, int r, int chunk, const 
 
 /* ---- the parts of a step ---- */
 
-static void start_rows(struct fast_head *h, const struct crew *crew, const struct fast_group *groups, int group_count)
+/* Nobody has seen anything of the row. */
+static void forget(struct fast_head *h, const struct crew *crew, int r)
 {
-    int from, to;
-    crew_share(crew, group_count, &from, &to);
-    for (int g = from; g < to; g++)
-        for (int i = 0; i < groups[g].row_count; i++) {
-            size_t r = (size_t)(groups[g].row + i);
-            struct row *row = &h->rows[r];
-            row->keep = (int)generation_keep(groups[g].generation);
-            row->special_count = (int)generation_special(groups[g].generation, i, &row->special);
-            row->list = h->lists + r * (SPECIAL_MAX + KEEP_MAX);
-            CHECK(row->keep <= KEEP_MAX && row->special_count <= SPECIAL_MAX);
-        }
-    crew_wait(crew);
+    if (crew->count == 1)
+        best_of(h, crew->rank, r)->count = 0;
+    for (int member = 0; member < crew->count && crew->count > 1; member++)
+        best_of(h, member, r)->count = 0;
 }
 
-static void run_chunks(struct fast_head *h, const struct crew *crew, int member, struct t5_rows states, int row, int row_end)
+static void start_row(struct fast_head *h, const struct crew *crew, const struct fast_group *group, int i)
+{
+    int r = group->row + i;
+    struct row *row = &h->rows[r];
+    row->keep = (int)generation_keep(group->generation);
+    row->special_count = (int)generation_special(group->generation, i, &row->special);
+    row->list = h->lists + (size_t)r * (SPECIAL_MAX + KEEP_MAX);
+    CHECK(row->keep <= KEEP_MAX && row->special_count <= SPECIAL_MAX);
+    forget(h, crew, r);
+}
+
+static void start_rows(struct fast_head *h, struct crew *crew, const struct fast_group *groups, int group_count)
+{
+    for (int from, to; crew_take(crew, group_count, crew_grain(crew, group_count), &from, &to);)
+        for (int g = from; g < to; g++)
+            for (int i = 0; i < groups[g].row_count; i++)
+                start_row(h, crew, &groups[g], i);
+}
+
+static void run_chunk(struct fast_head *h, int member, struct t5_rows states, int row, int row_end, int chunk)
 {
     const struct t5_packed *weights = &h->model->head;
-    float *logits = h->logits + (size_t)member * (size_t)h->row_max * CHUNK;
-    int from, to;
+    float *logits = h->logits + (size_t)member * (size_t)h->row_max * LOGITS_STRIDE;
+    int block = chunk * CHUNK_BLOCKS, end = block + CHUNK_BLOCKS;
+    t5_product(h->model->kernels, &(struct t5_product){ .weights = weights, .rows = states, .row = row, .row_end = row_end,
+        .block = block, .block_end = end < weights->blocks ? end : weights->blocks, .out = logits, .out_stride = LOGITS_STRIDE,
+        .out_column = chunk * CHUNK });
     for (int r = row; r < row_end; r++)
-        h->best[(size_t)member * (size_t)h->row_max + (size_t)r].count = 0;
-    crew_share(crew, h->chunk_count, &from, &to);
-    for (int chunk = from; chunk < to; chunk++) {
-        int block = chunk * CHUNK_BLOCKS, end = block + CHUNK_BLOCKS;
-        t5_product(h->model->kernels, &(struct t5_product){ .weights = weights, .rows = states, .row = row, .row_end = row_end,
-            .block = block, .block_end = end < weights->blocks ? end : weights->blocks, .out = logits, .out_stride = CHUNK,
-            .out_column = chunk * CHUNK });
-        for (int r = row; r < row_end; r++)
-            scan(h, member, r, chunk, logits + (size_t)r * CHUNK);
-    }
-    crew_wait(crew);
+        scan(h, member, r, chunk, logits + (size_t)r * LOGITS_STRIDE);
+}
+
+static void run_chunks(struct fast_head *h, struct crew *crew, struct t5_rows states, int row, int row_end)
+{
+    for (int from, to; crew_take(crew, h->chunk_count, crew_grain(crew, h->chunk_count), &from, &to);)
+        for (int chunk = from; chunk < to; chunk++)
+            run_chunk(h, crew->rank, states, row, row_end, chunk);
 }
 
 static float log_sum_exp(const struct fast_head *h, int r)
@@ -181,41 +204,38 @@ static float log_sum_exp(const struct fast_head *h, int r)
     return max + logf(sum);
 }
 
-/* Members' lists become one; member 0 has the smallest tokens, so equals stay in order. */
-static struct candidate_row merge(const struct fast_head *h, const struct crew *crew, int member, int r)
+/* Members' lists become one. */
+static struct candidate_row merge(const struct fast_head *h, const struct crew *crew, int r)
 {
     const struct row *row = &h->rows[r];
     struct best all;
     all.count = 0;
     for (int i = 0; i < crew->count; i++) {
-        int who = crew->count == 1 ? member : i;
-        const struct best *best = &h->best[(size_t)who * (size_t)h->row_max + (size_t)r];
+        const struct best *best = best_of(h, crew->count == 1 ? crew->rank : i, r);
         for (int j = 0; j < best->count; j++)
-            if (all.count < row->keep || best->list[j].logit > all.list[row->keep - 1].logit)
-                insert(&all, row->keep, best->list[j].logit, best->list[j].token);
+            if (all.count < row->keep || goes_before(best->list[j], all.list[row->keep - 1]))
+                insert(&all, row->keep, best->list[j]);
     }
     for (int j = 0; j < all.count; j++)
         row->list[row->special_count + j] = all.list[j];
     return (struct candidate_row){ row->list, (size_t)(row->special_count + all.count), log_sum_exp(h, r) };
 }
 
-static void step_groups(struct fast_head *h, const struct crew *crew, int member, struct fast_group *groups, int group_count)
+static void step_groups(struct fast_head *h, struct crew *crew, struct fast_group *groups, int group_count)
 {
-    int from, to;
-    crew_share(crew, group_count, &from, &to);
-    for (int g = from; g < to; g++) {
-        struct candidate_row rows[T5_BEAM_COUNT_MAX];
-        for (int i = 0; i < groups[g].row_count; i++)
-            rows[i] = merge(h, crew, member, groups[g].row + i);
-        generation_step_candidates(groups[g].generation, rows);
-    }
+    for (int from, to; crew_take(crew, group_count, crew_grain(crew, group_count), &from, &to);)
+        for (int g = from; g < to; g++) {
+            struct candidate_row rows[T5_BEAM_COUNT_MAX];
+            for (int i = 0; i < groups[g].row_count; i++)
+                rows[i] = merge(h, crew, groups[g].row + i);
+            generation_step_candidates(groups[g].generation, rows);
+        }
 }
 
-void fast_head_run(struct fast_head *head, const struct crew *crew, int member, struct t5_rows states,
-                   struct fast_group *groups, int group_count)
+void fast_head_run(struct fast_head *head, struct crew *crew, struct t5_rows states, struct fast_group *groups, int group_count)
 {
     int row = groups[0].row, row_end = groups[group_count - 1].row + groups[group_count - 1].row_count;
     start_rows(head, crew, groups, group_count);
-    run_chunks(head, crew, member, states, row, row_end);
-    step_groups(head, crew, member, groups, group_count);
+    run_chunks(head, crew, states, row, row_end);
+    step_groups(head, crew, groups, group_count);
 }

@@ -13,8 +13,7 @@ struct fast_head;
 
 struct fast_head *fast_head_new(const struct fast_model *model, int thread_count, int row_max);
 void fast_head_free(struct fast_head *head);
-/* Steps every group's generation.  `states` are the packed rows; `member` is whose scratch to use. */
-void fast_head_run(struct fast_head *head, const struct crew *crew, int member, struct t5_rows states,
-                   struct fast_group *groups, int group_count);
+/* Steps every group's generation.  `states` are the packed rows. */
+void fast_head_run(struct fast_head *head, struct crew *crew, struct t5_rows states, struct fast_group *groups, int group_count);
 
 #endif

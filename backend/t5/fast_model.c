@@ -193,15 +193,13 @@ static void give_back(const struct tensor *tensor)
         (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-static void fill_work(void *context, int rank)
+static void fill_work(void *context, struct crew *crew)
 {
     struct plan *plan = context;
-    struct crew crew = { plan->team, rank, team_count(plan->team) };
     for (int i = 0; i < plan->count; i++) {
         struct source *s = &plan->sources[i];
-        int from, to;
-        crew_share(&crew, s->packed->blocks, &from, &to);
-        t5_packed_fill(s->packed, from, to, read_row, s);
+        for (int from, to; crew_take(crew, s->packed->blocks, crew_grain(crew, s->packed->blocks), &from, &to);)
+            t5_packed_fill(s->packed, from, to, read_row, s);
         for (int t = 0; t < 3 && s->tensors[t]; t++)
             give_back(s->tensors[t]);
     }
@@ -289,11 +287,12 @@ void fast_embed(const struct fast_model *model, int32_t token, float *out)
     memset(out + width, 0, ((size_t)model->width - width) * sizeof *out);
 }
 
-void fast_activate(const struct fast_model *model, float *x)
+void fast_activate(const struct fast_model *model, float *x, int column, int n)
 {
+    x += column;
     const float *gate = model->config->gated ? x + model->ff_width : NULL;
     if (model->config->gelu_new)
-        model->kernels->gelu_gate(x, gate, model->ff_width, x);
+        model->kernels->gelu_gate(x, gate, n, x);
     else
-        model->kernels->relu_gate(x, gate, model->ff_width, x);
+        model->kernels->relu_gate(x, gate, n, x);
 }

@@ -67,21 +67,19 @@ static void job_free(struct job *job)
     mem_free(job);
 }
 
-static void encode_work(void *context, int rank)
+static void encode_work(void *context, struct crew *crew)
 {
     struct job *job = context;
-    struct crew crew = { job->team, rank, team_count(job->team) };
-    fast_encode(job->encoder, &crew, job->texts, job->text_count);
+    fast_encode(job->encoder, crew, job->texts, job->text_count);
 }
 
-static void decode_work(void *context, int rank)
+static void decode_work(void *context, struct crew *crew)
 {
     struct job *job = context;
-    struct crew crew = { job->team, rank, team_count(job->team) };
     if (job->logits)
-        fast_decode_logits(job->decoder, &crew, job->groups, job->group_count, job->tokens, job->logits);
+        fast_decode_logits(job->decoder, crew, job->groups, job->group_count, job->tokens, job->logits);
     else
-        fast_decode(job->decoder, &crew, job->groups, job->group_count);
+        fast_decode(job->decoder, crew, job->groups, job->group_count);
 }
 
 static void start_requests(struct job *job, const struct request *requests, int count, struct generation **generations)

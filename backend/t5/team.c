@@ -2,28 +2,37 @@
 
 #include "base/mem.h"
 
+#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Spins before a member sleeps: at a meeting (usually under 5 us late; later than that, the other's CPU does
- * something else, and spinning would keep it from ours), and without work (a decoder's step follows the last
- * within 100 us). */
-enum { SPINS_MEETING = 1000, SPINS_IDLE = 4000 };
+/* Spins before a member sleeps: within a job (the others' pieces take under 20 us; later than that, their CPU
+ * does something else, and spinning would keep it from them), and without work (a decoder's step follows the
+ * last within 100 us). */
+enum { SPINS_PIECE = 1000, SPINS_IDLE = 4000 };
+
+/* Where members sleep.  The one that changes what they wait for looks for sleepers after the change; they
+ * look at it again after they have said that they sleep: one of both sees the other. */
+struct bed {
+    _Alignas(64) atomic_uint sleepers, calls;
+};
+
+/* door: number of the job << 8 | DOOR_OPEN | members inside, without member 0. */
+enum { DOOR_INSIDE = 127, DOOR_OPEN = 128, DOOR_JOB = 256 };
 
 struct team {
     int count;
-    _Alignas(64) atomic_uint arrived;
-    _Alignas(64) atomic_uint meeting;      /* counts the meetings that are over */
-    atomic_uint sleepers;                  /* at the meeting */
-    _Alignas(64) atomic_uint job;          /* counts the jobs that were started */
+    _Alignas(64) atomic_ullong turn;       /* number of the operation << 32 | pieces taken */
+    _Alignas(64) atomic_int done;          /* pieces done of it */
+    _Alignas(64) atomic_uint door;
+    struct bed inside, outside;
     team_work *work;
     void *context;
+    unsigned first;                        /* the job's first operation */
     atomic_bool stopping;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
     pthread_t threads[TEAM_MAX];
     struct member { struct team *team; int rank; } members[TEAM_MAX];
 };
@@ -37,70 +46,118 @@ static inline void relax(void)
 #endif
 }
 
-static void sleep_until_over(struct team *team, unsigned now)
-{
-    (void)atomic_fetch_add_explicit(&team->sleepers, 1, memory_order_seq_cst);
-    while (atomic_load_explicit(&team->meeting, memory_order_seq_cst) == now)
-        (void)syscall(SYS_futex, &team->meeting, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0);
-    (void)atomic_fetch_sub_explicit(&team->sleepers, 1, memory_order_relaxed);
-}
+/* ---- waiting ---- */
 
-void team_wait(struct team *team)
+typedef bool over_fn(struct team *team, unsigned what);
+
+static void wait_until(struct team *team, struct bed *bed, over_fn *over, unsigned what, int spins)
 {
-    unsigned now = atomic_load_explicit(&team->meeting, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)team->count) {
-        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->meeting, now + 1, memory_order_seq_cst);
-        if (atomic_load_explicit(&team->sleepers, memory_order_seq_cst))
-            (void)syscall(SYS_futex, &team->meeting, FUTEX_WAKE_PRIVATE, team->count, NULL, NULL, 0);
-        return;
-    }
-    for (int spins = 0; spins < SPINS_MEETING; spins++) {
-        if (atomic_load_explicit(&team->meeting, memory_order_acquire) != now)
+    for (; spins > 0; spins--, relax())
+        if (over(team, what))
             return;
-        relax();
+    (void)atomic_fetch_add_explicit(&bed->sleepers, 1, memory_order_seq_cst);
+    for (;;) {
+        unsigned calls = atomic_load_explicit(&bed->calls, memory_order_seq_cst);
+        if (over(team, what))
+            break;
+        (void)syscall(SYS_futex, &bed->calls, FUTEX_WAIT_PRIVATE, calls, NULL, NULL, 0);
     }
-    sleep_until_over(team, now);
+    (void)atomic_fetch_sub_explicit(&bed->sleepers, 1, memory_order_relaxed);
 }
 
-static bool spin_for_job(struct team *team, unsigned seen)
+static void wake(struct bed *bed)
 {
-    for (int spins = 0; spins < SPINS_IDLE; spins++) {
-        if (atomic_load_explicit(&team->job, memory_order_acquire) != seen)
-            return true;
-        relax();
+    if (atomic_load_explicit(&bed->sleepers, memory_order_seq_cst) == 0)
+        return;
+    (void)atomic_fetch_add_explicit(&bed->calls, 1, memory_order_seq_cst);
+    (void)syscall(SYS_futex, &bed->calls, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+static unsigned operation_of(unsigned long long turn)
+{
+    return (unsigned)(turn >> 32);
+}
+
+static bool operation_over(struct team *team, unsigned operation)
+{
+    return operation_of(atomic_load_explicit(&team->turn, memory_order_seq_cst)) != operation;
+}
+
+static bool all_left(struct team *team, unsigned unused)
+{
+    (void)unused;
+    return (atomic_load_explicit(&team->door, memory_order_seq_cst) & DOOR_INSIDE) == 0;
+}
+
+static bool job_open(struct team *team, unsigned last)
+{
+    unsigned door = atomic_load_explicit(&team->door, memory_order_seq_cst);
+    return ((door & DOOR_OPEN) && door / DOOR_JOB != last) || atomic_load_explicit(&team->stopping, memory_order_seq_cst);
+}
+
+/* ---- operations ---- */
+
+static void finish(struct crew *crew, int n)
+{
+    struct team *team = crew->team;
+    int held = crew->held;
+    crew->held = 0;
+    if (atomic_fetch_add_explicit(&team->done, held, memory_order_acq_rel) + held < n)
+        return;
+    atomic_store_explicit(&team->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->turn, (unsigned long long)(crew->operation + 1) << 32, memory_order_seq_cst);
+    wake(&team->inside);
+}
+
+static bool take_alone(struct crew *crew, int n, int *out_from, int *out_to)
+{
+    *out_from = 0;
+    *out_to = n;
+    crew->held = crew->held ? 0 : n;
+    return crew->held != 0;
+}
+
+bool crew_take(struct crew *crew, int n, int grain, int *out_from, int *out_to)
+{
+    struct team *team = crew->team;
+    CHECK(n >= 1 && grain >= 1);
+    if (crew->count == 1)
+        return take_alone(crew, n, out_from, out_to);
+    if (crew->held)
+        finish(crew, n);
+    unsigned long long turn = atomic_load_explicit(&team->turn, memory_order_acquire);
+    while (operation_of(turn) == crew->operation && (int)(unsigned)turn < n) {
+        int from = (int)(unsigned)turn, take = grain < n - from ? grain : n - from;
+        if (!atomic_compare_exchange_weak_explicit(&team->turn, &turn, turn + (unsigned)take, memory_order_acq_rel, memory_order_acquire))
+            continue;
+        *out_from = from;
+        *out_to = from + take;
+        crew->held = take;
+        return true;
     }
+    wait_until(team, &team->inside, operation_over, crew->operation, SPINS_PIECE);
+    crew->operation++;
     return false;
 }
 
-static void sleep_for_job(struct team *team, unsigned seen)
-{
-    (void)pthread_mutex_lock(&team->lock);
-    while (atomic_load_explicit(&team->job, memory_order_acquire) == seen)
-        (void)pthread_cond_wait(&team->wake, &team->lock);
-    (void)pthread_mutex_unlock(&team->lock);
-}
+/* ---- jobs ---- */
 
 static void *member_thread(void *argument)
 {
     struct member *member = argument;
     struct team *team = member->team;
-    for (unsigned seen = 0;; seen++) {
-        if (!spin_for_job(team, seen))
-            sleep_for_job(team, seen);
-        if (atomic_load_explicit(&team->stopping, memory_order_acquire))
+    for (unsigned last = 0;;) {
+        wait_until(team, &team->outside, job_open, last, SPINS_IDLE);
+        if (atomic_load_explicit(&team->stopping, memory_order_seq_cst))
             return NULL;
-        team->work(team->context, member->rank);
-        team_wait(team);
+        unsigned door = atomic_load_explicit(&team->door, memory_order_relaxed);
+        if (!(door & DOOR_OPEN) || !atomic_compare_exchange_strong_explicit(&team->door, &door, door + 1, memory_order_acq_rel, memory_order_relaxed))
+            continue;
+        last = door / DOOR_JOB;
+        team->work(team->context, &(struct crew){ team, member->rank, team->count, team->first, 0 });
+        (void)atomic_fetch_sub_explicit(&team->door, 1, memory_order_seq_cst);
+        wake(&team->inside);
     }
-}
-
-static void start_job(struct team *team)
-{
-    (void)pthread_mutex_lock(&team->lock);
-    (void)atomic_fetch_add_explicit(&team->job, 1, memory_order_release);
-    (void)pthread_cond_broadcast(&team->wake);
-    (void)pthread_mutex_unlock(&team->lock);
 }
 
 struct team *team_new(int thread_count)
@@ -109,7 +166,6 @@ struct team *team_new(int thread_count)
     struct team *team = mem_pages_new(sizeof *team);   /* aligned to cache lines */
     CHECK(team != NULL);
     team->count = thread_count;
-    CHECK(pthread_mutex_init(&team->lock, NULL) == 0 && pthread_cond_init(&team->wake, NULL) == 0);
     for (int i = 1; i < thread_count; i++) {
         team->members[i] = (struct member){ team, i };
         CHECK(pthread_create(&team->threads[i], NULL, member_thread, &team->members[i]) == 0);
@@ -121,12 +177,10 @@ void team_free(struct team *team)
 {
     if (!team)
         return;
-    atomic_store_explicit(&team->stopping, true, memory_order_release);
-    start_job(team);
+    atomic_store_explicit(&team->stopping, true, memory_order_seq_cst);
+    wake(&team->outside);
     for (int i = 1; i < team->count; i++)
         (void)pthread_join(team->threads[i], NULL);
-    (void)pthread_cond_destroy(&team->wake);
-    (void)pthread_mutex_destroy(&team->lock);
     mem_pages_free(team, sizeof *team);
 }
 
@@ -137,13 +191,18 @@ int team_count(const struct team *team)
 
 void team_run(struct team *team, team_work *work, void *context)
 {
-    if (team->count == 1) {
-        work(context, 0);
-        return;
+    struct crew crew = { team, 0, team->count, operation_of(atomic_load_explicit(&team->turn, memory_order_relaxed)), 0 };
+    if (team->count > 1) {
+        team->work = work;
+        team->context = context;
+        team->first = crew.operation;
+        unsigned door = atomic_load_explicit(&team->door, memory_order_relaxed);
+        atomic_store_explicit(&team->door, (door & ~(unsigned)DOOR_INSIDE) + DOOR_JOB + DOOR_OPEN, memory_order_seq_cst);
+        wake(&team->outside);
     }
-    team->work = work;
-    team->context = context;
-    start_job(team);
-    work(context, 0);
-    team_wait(team);
+    work(context, &crew);
+    if (team->count > 1) {
+        (void)atomic_fetch_and_explicit(&team->door, ~(unsigned)DOOR_OPEN, memory_order_seq_cst);
+        wait_until(team, &team->inside, all_left, 0, SPINS_PIECE);
+    }
 }
