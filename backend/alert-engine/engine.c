@@ -46,6 +46,18 @@ struct pending {
     struct alert alerts[];
 };
 
+/* A slice of the states on its way to the store.  The alarms do not wait for it. */
+struct saving {
+    struct store_write write;     /* first: done() gets it back */
+    struct engine *engine;
+    bool last;                    /* of its cycle */
+    size_t count;
+    atomic_int outcome;           /* enum outcome */
+    struct snapshot_row rows[SNAPSHOT_SLICE];
+    unsigned char bytes[SNAPSHOT_SLICE * (ALARM_SAVE_SIZE_MAX + sizeof(int64_t))];
+};
+enum outcome { OUTCOME_NONE, OUTCOME_SAVED, OUTCOME_FAILED };
+
 struct engine {
     struct alert_service *service;
     struct stream_consumer *consumer;
@@ -56,11 +68,12 @@ struct engine {
     uint32_t count;
     int64_t processed_seq, snapshot_seq, snapshot_us, cycle_seq;
     uint32_t cycle_at;            /* next patient of a running snapshot cycle; 0: none runs */
+    struct saving *saving;        /* NULL: none is under way */
     struct alarm_limits defaults;
     pthread_mutex_t failed_lock;
     struct pending *failed;       /* could not be written; tried again */
     int64_t retry_us;
-    atomic_int in_flight;
+    atomic_int in_flight;         /* units that the store has not answered */
     atomic_llong looked_us;
     int64_t ticked_us, tick_seq;  /* tick_seq: of the newest tick in the stream */
     atomic_bool stopping;
@@ -334,52 +347,65 @@ static bool alerts_all_written(struct engine *engine)
     return none_failed && atomic_load(&engine->in_flight) == 0;
 }
 
-static size_t collect_dirty(struct engine *engine, struct snapshot_row *rows, unsigned char *bytes)
+static void collect_dirty(struct engine *engine, struct saving *saving)
 {
-    size_t count = 0;
+    unsigned char *bytes = saving->bytes;
     (void)pthread_mutex_lock(&engine->lock);
-    for (; engine->cycle_at <= engine->count && count < SNAPSHOT_SLICE; engine->cycle_at++) {
+    for (; engine->cycle_at <= engine->count && saving->count < SNAPSHOT_SLICE; engine->cycle_at++) {
         struct slot *slot = slot_of(engine, engine->cycle_at);
         if (!slot->dirty)
             continue;
         memcpy(bytes, &slot->seq_done, sizeof slot->seq_done);
         size_t size = sizeof slot->seq_done + alarm_save(&slot->state, bytes + sizeof slot->seq_done);
-        rows[count++] = (struct snapshot_row){ engine->cycle_at, bytes, size };
+        saving->rows[saving->count++] = (struct snapshot_row){ engine->cycle_at, bytes, size };
         bytes += size;
         slot->dirty = false;
     }
+    saving->last = engine->cycle_at > engine->count;
     (void)pthread_mutex_unlock(&engine->lock);
-    return count;
 }
 
-static void mark_dirty(struct engine *engine, const struct snapshot_row *rows, size_t count)
+static void on_saved(struct store_write *write, bool ok, const struct err *err)
 {
-    (void)pthread_mutex_lock(&engine->lock);
-    for (size_t i = 0; i < count; i++)
-        slot_of(engine, rows[i].patient)->dirty = true;
-    (void)pthread_mutex_unlock(&engine->lock);
+    struct saving *saving = (struct saving *)write;
+    struct engine *engine = saving->engine;
+    if (!ok)
+        log_warn("alarm states not saved, will be tried again", LOG_ERR(err));
+    atomic_store(&saving->outcome, ok ? OUTCOME_SAVED : OUTCOME_FAILED);
+    atomic_fetch_sub(&engine->in_flight, 1);
 }
 
 /* One slice of a cycle.  The last one says from where a recovery must read the journal. */
-static void snapshot_slice(struct engine *engine)
+static void start_slice(struct engine *engine)
 {
-    struct snapshot_row *rows = mem_new(SNAPSHOT_SLICE, sizeof *rows);
-    unsigned char *bytes = mem_new(SNAPSHOT_SLICE, ALARM_SAVE_SIZE_MAX + 8);
     struct err err = { 0 };
-    size_t count = collect_dirty(engine, rows, bytes);
-    bool last = engine->cycle_at > engine->count;
-    struct store_write write = { .snapshots = rows, .snapshot_count = count,
-                                 .snapshot_seq = last ? engine->cycle_seq : engine->snapshot_seq };
-    if (count && !store_write_sync(engine->service->store, &write, &err)) {
-        log_warn("alarm states not saved, will be tried again", LOG_ERR(&err));
-        mark_dirty(engine, rows, count);
+    struct saving *saving = engine->saving = mem_new(1, sizeof *saving);
+    saving->engine = engine;
+    collect_dirty(engine, saving);
+    saving->write = (struct store_write){ .done = on_saved, .snapshots = saving->rows, .snapshot_count = saving->count,
+                                          .snapshot_seq = saving->last ? engine->cycle_seq : engine->snapshot_seq };
+    atomic_fetch_add(&engine->in_flight, 1);
+    if (!saving->count)
+        on_saved(&saving->write, true, NULL);
+    else if (!store_submit(engine->service->store, &saving->write, &err))
+        on_saved(&saving->write, false, &err);
+}
+
+static void finish_slice(struct engine *engine)
+{
+    struct saving *saving = engine->saving;
+    if (atomic_load(&saving->outcome) == OUTCOME_FAILED) {
+        (void)pthread_mutex_lock(&engine->lock);
+        for (size_t i = 0; i < saving->count; i++)
+            slot_of(engine, saving->rows[i].patient)->dirty = true;
+        (void)pthread_mutex_unlock(&engine->lock);
         engine->cycle_at = 0;
-    } else if (last) {
+    } else if (saving->last) {
         engine->snapshot_seq = engine->cycle_seq;
         engine->cycle_at = 0;
     }
-    mem_free(rows);
-    mem_free(bytes);
+    engine->saving = NULL;
+    mem_free(saving);
 }
 
 /* A saved state must not know of an alert that the store does not have: replaying the journal would
@@ -388,8 +414,10 @@ static void snapshot(struct engine *engine, int64_t now_us)
 {
     if (!alerts_all_written(engine))
         return;
+    if (engine->saving)
+        finish_slice(engine);
     if (engine->cycle_at) {
-        snapshot_slice(engine);
+        start_slice(engine);
         return;
     }
     if (now_us - engine->snapshot_us < SNAPSHOT_EVERY_US)
@@ -602,9 +630,10 @@ bool engine_open(struct alert_service *service, struct engine **out, struct err 
     return true;
 }
 
+/* However slow the disk is: what the store still holds points into the engine. */
 static void wait_for_writes(struct engine *engine)
 {
-    for (int i = 0; i < 500 && atomic_load(&engine->in_flight); i++)
+    while (atomic_load(&engine->in_flight))
         (void)nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
 }
 
@@ -629,6 +658,7 @@ void engine_close(struct engine *engine)
         mem_free(slot_of(engine, number)->limits);
     for (int i = 0; i < PAGE_COUNT; i++)
         mem_free(engine->pages[i]);
+    mem_free(engine->saving);
     mem_free(engine->outbox);
     (void)pthread_cond_destroy(&engine->processed);
     (void)pthread_mutex_destroy(&engine->lock);
