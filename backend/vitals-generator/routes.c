@@ -236,12 +236,12 @@ static void admit_patient(void *context, struct http_request *request, struct ht
     bool unsaved;
     bool ok = json_parse_object(request->body, request->body_size, HTTP_JSON_BODY_MAX, &root, &err) &&
               json_get_text(root, "id", JSON_REQUIRED, 1, PATIENT_ID_SIZE - 1, &id, &err);
-    if (ok && (number = registry_find(vitals->registry, id)) && registry_row(vitals->registry, number, &row) && !row.discharged)
+    ok = ok && take_person(root, &(struct patient_row){ 0 }, &err) && /* nobody is admitted by a wrong request */
+         registry_admit(vitals->registry, id, clock_now_us(vitals->clock), &number, &unsaved, &err);
+    if (ok && !unsaved)
         ok = err_set(&err, ERR_CONFLICT, "Patient %s is admitted already", id);
-    ok = ok && registry_admit(vitals->registry, id, clock_now_us(vitals->clock), &number, &unsaved, &err) &&
-         registry_row(vitals->registry, number, &row) && take_person(root, &row, &err);
-    row.discharged = ok ? false : row.discharged;
-    ok = ok && save_person(vitals, request, &row, "patient.admit", &err);
+    ok = ok && registry_row(vitals->registry, number, &row) && take_person(root, &row, &err) &&
+         save_person(vitals, request, &row, "patient.admit", &err);
     json_free(root);
     if (!ok) {
         http_reply_error(reply, &err);

@@ -108,6 +108,15 @@ static struct bed *make_bed(struct ward *ward, uint32_t number)
     return bed_of(ward, number);
 }
 
+/* Who was admitted has a bed, also before the stream has brought the first reading here. */
+static bool has_bed(struct ward *ward, uint32_t number)
+{
+    if (!number || number > registry_count(ward->registry))
+        return false;
+    (void)make_bed(ward, number);
+    return true;
+}
+
 /* ---- feeding ---- */
 
 static void note_implausible(struct bed *bed, const struct reading *reading, int vital)
@@ -471,7 +480,7 @@ size_t ward_write_changes(struct ward *ward, uint64_t *cursor, size_t size_soft,
 bool ward_write_patient(struct ward *ward, uint32_t patient, struct json_writer *writer, const char *key)
 {
     (void)pthread_mutex_lock(&ward->lock);
-    bool known = patient && patient <= ward->count;
+    bool known = has_bed(ward, patient);
     if (known)
         put_patient(ward, patient, writer, key);
     (void)pthread_mutex_unlock(&ward->lock);
@@ -491,7 +500,7 @@ bool ward_write_vitals(struct ward *ward, uint32_t patient, struct buf *out)
 {
     struct json_writer w = json_write(out);
     (void)pthread_mutex_lock(&ward->lock);
-    bool known = patient && patient <= ward->count;
+    bool known = has_bed(ward, patient);
     if (known) {
         struct bed *bed = bed_of(ward, patient);
         json_put_object(&w, NULL);
@@ -509,7 +518,7 @@ bool ward_write_live(struct ward *ward, uint32_t patient, struct buf *out)
 {
     struct json_writer w = json_write(out);
     (void)pthread_mutex_lock(&ward->lock);
-    bool known = patient && patient <= ward->count;
+    bool known = has_bed(ward, patient);
     if (known) {
         struct bed *bed = bed_of(ward, patient);
         uint8_t lost = lost_vitals(bed);
