@@ -4,7 +4,7 @@
 #include <pthread.h>
 
 /* Slow requests that may wait; beyond it 429.  At 5 ms each two threads clear it in 1.3 s. */
-enum { QUEUE_MAX = 512, THREADS_MAX = 16 };
+enum { QUEUE_MAX = 512, THREADS_MAX = 64 };
 
 struct http_pool {
     pthread_mutex_t lock;

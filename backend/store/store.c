@@ -203,6 +203,7 @@ static bool commit_list(struct store *store, struct store_write *group, struct e
         note_success(store);
     } else if (storage_failed(err)) {
         after_storage_failure(store, err);
+        err->kind = ERR_UNAVAILABLE; /* to who waits: 503, send it again */
     }
     return ok;
 }

@@ -10,8 +10,8 @@
  * Owner:    what a store_write points to belongs to the caller until done() has been called.
  * Threads:  any thread may submit and read.  done() runs on the writer thread: keep it short.
  * Bounds:   STORE_QUEUE_ITEMS_MAX units wait at most; beyond it store_submit() says ERR_BUSY.
- * Failure:  a failed commit fails every unit in it (nothing of it is stored), health turns
- *           `degraded`, the writer backs off and goes on with the next; it never retries an fsync.
+ * Failure:  a failed commit fails every unit in it with ERR_UNAVAILABLE (nothing of it is stored), health
+ *           turns `degraded`, the writer backs off and goes on with the next; it never retries an fsync.
  * Tests:    store_step() commits what is queued on the caller's thread (no writer thread is
  *           started when options.threaded is false), so that one seed repeats a whole run. */
 #ifndef STORE_STORE_H
