@@ -7,7 +7,7 @@
 #include "commands/pace.h"
 #include "ingest/json_reading.h"
 #include "ingest/recording.h"
-#include "ingest/simulator.h"
+#include "ingest/simulator_chart.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -27,15 +27,18 @@ static const char doc[] =
     "  wardscribe simulate --patients 3 --seed 7 --duration 10m --truth truth.jsonl > readings.jsonl\n"
     "  wardscribe simulate --patients 100 --duration 1h --to http://127.0.0.1:8001 --token-file token\n"
     "  wardscribe simulate --patients 30000 --rate 30000 --duration 5m --to http://ward:8001 --token-file token\n\n"
+    "--charting writes patients down as those of a recorded set are: bidmc, challenge2019, challenge2012 or mimic, with the "
+    "spread, the gaps and the schedule of that set (tools/fit-simulator.py compares the two).\n\n"
     "Durations: 90 or 90s, 10m, 2h, 1d.  A ward of its own: wardscribe serve --source simulator.";
 
 enum { OPTION_PATIENTS = 256, OPTION_SEED, OPTION_DURATION, OPTION_TRUTH, OPTION_OUT, OPTION_RATE, OPTION_SPEED, OPTION_START,
-       OPTION_INTERVAL, OPTION_TO, OPTION_TOKEN_FILE };
+       OPTION_INTERVAL, OPTION_CHARTING, OPTION_TO, OPTION_TOKEN_FILE };
 
 struct arguments {
     const char *truth, *out, *to, *token_file, *speed, *start;
     int64_t patients, seed, duration_s, rate, interval_s;
-    bool quiet;
+    bool quiet, charted;
+    enum charting_style charting;
 };
 
 struct simulation {
@@ -83,6 +86,8 @@ static void check_arguments(const struct arguments *arguments, struct argp_state
         argp_error(state, "either --out or --to");
     if (arguments->token_file && !arguments->to)
         argp_error(state, "--token-file goes with --to");
+    if (arguments->charted && (arguments->truth || arguments->to || arguments->interval_s != 1))
+        argp_error(state, "--charting has an interval of its own, no --truth, and goes to --out");
     if (arguments->rate && arguments->speed)
         argp_error(state, "either --rate or --speed");
 }
@@ -109,6 +114,11 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case OPTION_DURATION:
         if (!read_duration(value, &arguments->duration_s))
             argp_error(state, "--duration: 90s, 10m, 2h or 1d, at most 366d");
+        return 0;
+    case OPTION_CHARTING:
+        if (!charting_style_find(value, &arguments->charting))
+            argp_error(state, "--charting: bidmc, challenge2019, challenge2012 or mimic");
+        arguments->charted = true;
         return 0;
     case OPTION_TRUTH:
         arguments->truth = value;
@@ -191,6 +201,24 @@ static bool step_one(struct simulation *s, uint32_t index, int64_t second, struc
     return put(s, s->truth, s->arguments.truth, err);
 }
 
+/* Patient after patient: each lives in a time of its own. */
+static bool chart_all(struct simulation *s, struct err *err)
+{
+    for (uint32_t i = 0; i < simulator_count(s->simulator); i++) {
+        struct simulator_chart chart;
+        struct reading reading;
+        int64_t end_us = s->start_us + s->arguments.duration_s * US_PER_S;
+        simulator_chart_begin(&chart, s->arguments.charting, 0, s->simulator, i, s->start_us, (uint64_t)s->arguments.seed);
+        for (; chart.time_us < end_us; progress_update(&s->progress, i, NULL)) {
+            simulator_chart_next(&chart, &reading);
+            if (!reading_is_empty(&reading) && !put_reading(s, i, &reading, err))
+                return false;
+        }
+    }
+    s->done = simulator_count(s->simulator);
+    return true;
+}
+
 static void show(void *context)
 {
     struct simulation *s = context;
@@ -199,6 +227,8 @@ static void show(void *context)
 
 static bool step_all(struct simulation *s, struct err *err)
 {
+    if (s->arguments.charted)
+        return chart_all(s, err);
     pace_begin(&s->pace, s->start_us);
     for (int64_t second = 0; second < s->arguments.duration_s; second++) {
         if (!pace_wait(&s->pace, &s->feed, s->start_us + second * US_PER_S, show, s, err))
@@ -276,14 +306,16 @@ static bool run(struct simulation *s, struct err *err)
     struct arguments *arguments = &s->arguments;
     if (!choose_pace(s, err) || !choose_start(s, err))
         return false;
-    s->simulator = simulator_new((uint32_t)arguments->patients, (uint64_t)arguments->seed);
+    s->simulator = simulator_new_mix((uint32_t)arguments->patients, (uint64_t)arguments->seed,
+                                     arguments->charted ? MIX_RECORDED : MIX_WARD);
     simulator_add_faults(s->simulator);
     s->people = mem_new((size_t)arguments->patients, sizeof *s->people);
     for (uint32_t i = 0; i < arguments->patients; i++)
         simulator_person(s->simulator, i, &s->people[i]);
     buf_init(&s->line, 64 << 10);
     int64_t readings = (arguments->duration_s + arguments->interval_s - 1) / arguments->interval_s * arguments->patients;
-    progress_start(&s->progress, "simulate", "readings", readings);
+    progress_start(&s->progress, "simulate", arguments->charted ? "patients" : "readings",
+                   arguments->charted ? arguments->patients : readings);
     if (arguments->quiet)
         progress_quiet(&s->progress);
     bool ok = open_files(s, err) && open_server(s, err) && step_all(s, err);
@@ -315,6 +347,7 @@ int command_simulate(int argc, char **argv)
         { "seed", OPTION_SEED, "S", 0, "The same seed gives the same ward (default: 1)", 1 },
         { "duration", OPTION_DURATION, "TIME", 0, "Simulated time (default: 10m)", 1 },
         { "interval", OPTION_INTERVAL, "S", 0, "Seconds between two readings of a patient (default: 1)", 1 },
+        { "charting", OPTION_CHARTING, "SET", 0, "Rows as the charts of this recorded set have them", 1 },
         { "start", OPTION_START, "WHEN", 0, "now, or a time (default: 2020-01-01T00:00:00Z; with --to: now)", 1 },
         { "truth", OPTION_TRUTH, "FILE", 0, "What really happened, as JSON lines", 2 },
         { "out", OPTION_OUT, "FILE", 0, "Readings as NDJSON (default: -, standard output)", 2 },

@@ -2,10 +2,11 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "ingest/simulator_fit.h"
 
 #include <stdio.h>
 
-enum { CUFF_EVERY_S = 300, TEMPERATURE_EVERY_S = 60, FULL = 1000 };
+enum { CUFF_EVERY_S = 300, TEMPERATURE_EVERY_S = 60, SWING_EVERY_S = 60, FULL = 1000, PULSE_MIN_MILLI = 8000 };
 
 static const char *const condition_names[CONDITION_COUNT] = { "stable", "moderate", "sepsis", "hypoxia", "bleeding", "arrhythmia" };
 
@@ -27,16 +28,28 @@ static const struct course {
     /* clang-format on */
 };
 
-/* Beat-to-beat noise (one standard deviation) and slow drift, thousandths.  Source: the spread of
- * second-to-second differences in 33 BIDMC recordings (Pimentel 2016): HR about 1, SpO2 0.3, RR 0.8. */
-static const int32_t noise_milli[VITAL_COUNT] = { 900, 250, 2200, 1500, 20, 700 };
+/* Who lies in the beds.  The recordings' patients have all the spread and, for days, few crises; a ward is
+ * for looking at: patients from the middle of the spread, whose conditions come within the hour. */
+static const struct mix {
+    int resting_permille, swing_permille; /* of the recordings' spread between patients, and of their swings */
+    int stable_factor;                   /* how much longer than courses[] says a patient stays stable */
+    int peak_min_permille;               /* an episode reaches this severity to full */
+    bool as_listed;                      /* the beds begin as first_condition() lists them */
+} mixes[MIX_COUNT] = {
+    [MIX_WARD]     = { 400, 400, 1, FULL, true },
+    [MIX_RECORDED] = { FULL, FULL, 30, 200, false },
+};
 
 struct bed {
     uint64_t random;
-    int32_t base_milli[VITAL_COUNT], drift_milli[VITAL_COUNT];
+    const struct mix *mix;
+    int32_t base_milli[VITAL_COUNT], fast_micro[VITAL_COUNT], average_micro[VITAL_COUNT];
+    int32_t medium_micro[VITAL_COUNT], slow_micro[VITAL_COUNT];
+    int32_t swing_from_milli[VITAL_COUNT], swing_to_milli[VITAL_COUNT]; /* of this minute */
+    int restless_permille;               /* how much of the fast noise is this patient's */
     enum condition condition;
-    int severity, step_s, phase_left_s;  /* severity in thousandths; +1 growing, 0 holding, -1 receding */
-    int direction;
+    int severity, peak, step_s, phase_left_s; /* severity in thousandths */
+    int direction;                       /* +1 growing, 0 holding, -1 receding */
     int motion_left_s, off_left_s;
     bool off_as_zero, arterial_line;
     uint64_t fault_random;
@@ -48,6 +61,7 @@ struct simulator {
     uint32_t count;
     uint64_t seed;
     bool faults;
+    struct innovation { int32_t fast_micro, medium_micro, slow_micro; } innovations[VITAL_COUNT];
     struct bed beds[];
 };
 
@@ -65,13 +79,32 @@ static int32_t between(uint64_t *state, int32_t low, int32_t high)
     return low + (int32_t)(next_random(state) % (uint64_t)(high - low + 1));
 }
 
-/* About normal, standard deviation `size`: the sum of four uniform numbers. */
+/* About normal, standard deviation `size`: the sum of four uniform numbers of 16 bits, which has 37837. */
 static int32_t noise(uint64_t *state, int32_t size)
 {
-    int64_t sum = 0;
-    for (int i = 0; i < 4; i++)
-        sum += between(state, -1000, 1000);
-    return (int32_t)(sum * size / 1155); /* a uniform number of [-1000, 1000] has 577; four have 1155 */
+    uint64_t z = next_random(state);
+    int64_t sum = -131070;
+    for (int i = 0; i < 4; i++, z >>= 16)
+        sum += (int64_t)(z & 0xffff);
+    return (int32_t)(sum * size / 37837);
+}
+
+static void correlated(uint64_t *state, const int16_t triangle_permille[VITAL_COUNT][VITAL_COUNT],
+                       int32_t out_permille[VITAL_COUNT])
+{
+    int32_t own[VITAL_COUNT];
+    for (int i = 0; i < VITAL_COUNT; i++) {
+        int32_t sum = 0;
+        own[i] = noise(state, FULL);
+        for (int j = 0; j <= i; j++)
+            sum += triangle_permille[i][j] * own[j];
+        out_permille[i] = sum / FULL;
+    }
+}
+
+static int32_t limit(int32_t value, int32_t low, int32_t high)
+{
+    return value < low ? low : value > high ? high : value;
 }
 
 static bool one_in(uint64_t *state, uint32_t n)
@@ -94,7 +127,10 @@ static void begin_condition(struct bed *bed, enum condition condition)
 {
     bed->condition = condition;
     bed->direction = condition == CONDITION_STABLE ? 0 : 1;
+    bed->peak = between(&bed->random, bed->mix->peak_min_permille, FULL);
     bed->phase_left_s = courses[condition].hold_s / 2 + between(&bed->random, 0, courses[condition].hold_s);
+    if (condition == CONDITION_STABLE)
+        bed->phase_left_s *= bed->mix->stable_factor;
 }
 
 /* The default ward begins with something to see: every third bed is not well. */
@@ -106,15 +142,48 @@ static enum condition first_condition(uint32_t index)
     return order[index % (sizeof order / sizeof *order)];
 }
 
-static void init_bed(struct bed *bed, uint64_t seed, uint32_t index)
+/* The resting value of a patient `deviate` standard deviations from the median one: linear between the
+ * measured points and beyond them. */
+static int32_t resting(int vital, int32_t deviate_permille)
 {
-    static const int32_t low[VITAL_COUNT] = { 64000, 96000, 108000, 64000, 36500, 13000 };
-    static const int32_t high[VITAL_COUNT] = { 86000, 98500, 128000, 78000, 37200, 18000 };
-    bed->random = seed * 0x2545f4914f6cdd1du + index;
+    const int32_t *milli = vital_fits[vital].resting_milli, *at = resting_points_permille;
+    int i = 1;
+    while (i < RESTING_POINTS - 1 && deviate_permille > at[i])
+        i++;
+    int64_t step = (int64_t)(milli[i] - milli[i - 1]) * (deviate_permille - at[i - 1]) / (at[i] - at[i - 1]);
+    return milli[i - 1] + (int32_t)step;
+}
+
+static void swing(struct bed *bed, const struct innovation innovations[VITAL_COUNT]);
+
+static void init_vitals(struct bed *bed, const struct innovation innovations[VITAL_COUNT])
+{
+    /* Root mean square 1; BIDMC's patients differ about so. */
+    static const int restless[] = { 300, 500, 700, 900, 1300, 1700 };
+    int32_t deviates[VITAL_COUNT];
+    correlated(&bed->random, between_permille, deviates);
+    for (int vital = 0; vital < VITAL_COUNT; vital++) {
+        bed->base_milli[vital] = resting(vital, deviates[vital] * bed->mix->resting_permille / FULL);
+        bed->medium_micro[vital] = noise(&bed->random, vital_fits[vital].medium_milli) * 1000;
+    }
+    correlated(&bed->random, within_permille, deviates);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
-        bed->base_milli[vital] = between(&bed->random, low[vital], high[vital]);
+        bed->slow_micro[vital] = deviates[vital] * vital_fits[vital].slow_milli;
+    bed->restless_permille = restless[next_random(&bed->random) % 6];
+    swing(bed, innovations);
+    swing(bed, innovations);
+}
+
+static void init_bed(struct bed *bed, const struct mix *mix, const struct innovation innovations[VITAL_COUNT], uint64_t seed,
+                     uint32_t index)
+{
+    bed->random = seed * 0x2545f4914f6cdd1du + index;
+    bed->mix = mix;
+    init_vitals(bed, innovations);
     bed->arterial_line = index % 3 == 0;
-    begin_condition(bed, first_condition(index));
+    begin_condition(bed, mix->as_listed ? first_condition(index) : CONDITION_STABLE);
+    if (!mix->as_listed)
+        bed->phase_left_s = between(&bed->random, 0, bed->phase_left_s); /* it began before we look */
     /* Some beds are well into it when the ward opens. */
     if (bed->condition == CONDITION_MODERATE)
         bed->severity = FULL;
@@ -122,14 +191,42 @@ static void init_bed(struct bed *bed, uint64_t seed, uint32_t index)
         bed->severity = FULL / 2;
 }
 
-struct simulator *simulator_new(uint32_t patients, uint64_t seed)
+static int64_t square_root(int64_t value)
+{
+    int64_t root = 0;
+    for (int64_t bit = INT64_C(1) << 30; bit; bit >>= 1)
+        if ((root + bit) * (root + bit) <= value)
+            root += bit;
+    return root;
+}
+
+/* x' = x - x / n + e keeps the standard deviation s if e has s sqrt(2 n - 1) / n. */
+static int32_t innovation_micro(int32_t deviation_milli, int steps)
+{
+    return (int32_t)(deviation_milli * square_root(INT64_C(1000000) * (2 * steps - 1)) / steps);
+}
+
+struct simulator *simulator_new_mix(uint32_t patients, uint64_t seed, enum simulator_mix mix)
 {
     struct simulator *simulator = mem_new(1, sizeof *simulator + patients * sizeof(struct bed));
     simulator->count = patients;
     simulator->seed = seed;
+    for (int vital = 0; vital < VITAL_COUNT; vital++) {
+        const struct vital_fit *fit = &vital_fits[vital];
+        simulator->innovations[vital] = (struct innovation){
+            innovation_micro(fit->fast_milli, fit->fast_s),
+            innovation_micro(fit->medium_milli, SWING_MEDIUM_S / SWING_EVERY_S),
+            innovation_micro(fit->slow_milli, fit->slow_s / SWING_EVERY_S),
+        };
+    }
     for (uint32_t i = 0; i < patients; i++)
-        init_bed(&simulator->beds[i], seed, i);
+        init_bed(&simulator->beds[i], &mixes[mix], simulator->innovations, seed, i);
     return simulator;
+}
+
+struct simulator *simulator_new(uint32_t patients, uint64_t seed)
+{
+    return simulator_new_mix(patients, seed, MIX_WARD);
 }
 
 void simulator_add_faults(struct simulator *simulator)
@@ -183,8 +280,8 @@ static void evolve(struct bed *bed)
         /* Fractions of a thousandth per second are carried by chance, so that slow onsets work. */
         int step = FULL / course->onset_s + (between(&bed->random, 0, course->onset_s - 1) < FULL % course->onset_s);
         bed->severity += bed->direction * step;
-        if (bed->severity >= FULL || bed->severity <= 0) {
-            bed->severity = bed->severity >= FULL ? FULL : 0;
+        if (bed->severity >= bed->peak || bed->severity <= 0) {
+            bed->severity = bed->severity >= bed->peak ? bed->peak : 0;
             bool over = bed->direction < 0;
             bed->direction = 0;
             if (over)
@@ -200,38 +297,63 @@ static void evolve(struct bed *bed)
         bed->direction = -1; /* treated: it recedes */
 }
 
-static int32_t limit(int32_t value, int32_t low, int32_t high)
+static void step_towards_zero(int32_t *micro, int steps, int32_t deviate_permille, int32_t innovation_micro)
 {
-    return value < low ? low : value > high ? high : value;
+    *micro += (int32_t)((int64_t)deviate_permille * innovation_micro / FULL) - *micro / steps;
 }
 
-static int32_t true_value(struct bed *bed, int vital)
+/* The next minute of the swings over hours and minutes. */
+static void swing(struct bed *bed, const struct innovation innovations[VITAL_COUNT])
 {
+    int32_t medium[VITAL_COUNT], slow[VITAL_COUNT];
+    correlated(&bed->random, within_permille, medium);
+    correlated(&bed->random, within_permille, slow);
+    for (int v = 0; v < VITAL_COUNT; v++) {
+        step_towards_zero(&bed->medium_micro[v], SWING_MEDIUM_S / SWING_EVERY_S, medium[v], innovations[v].medium_micro);
+        step_towards_zero(&bed->slow_micro[v], vital_fits[v].slow_s / SWING_EVERY_S, slow[v], innovations[v].slow_micro);
+        int64_t both_micro = (int64_t)bed->medium_micro[v] + bed->slow_micro[v];
+        bed->swing_from_milli[v] = bed->swing_to_milli[v];
+        bed->swing_to_milli[v] = (int32_t)(both_micro * bed->mix->swing_permille / FULL / 1000);
+    }
+}
+
+static int32_t true_value(struct bed *bed, const struct innovation *innovation, int vital)
+{
+    const struct vital_fit *fit = &vital_fits[vital];
     int32_t shift = (int32_t)((int64_t)courses[bed->condition].shift_milli[vital] * bed->severity / FULL);
-    /* drift' = 0.98 drift + noise: correlated over about a minute */
-    bed->drift_milli[vital] = (int32_t)((int64_t)bed->drift_milli[vital] * 98 / 100) + noise(&bed->random, noise_milli[vital] / 3);
-    int32_t jitter = noise(&bed->random, noise_milli[vital] / 2);
+    int32_t from = bed->swing_from_milli[vital], to = bed->swing_to_milli[vital], base = bed->base_milli[vital];
+    bed->fast_micro[vital] += noise(&bed->random, innovation->fast_micro) - bed->fast_micro[vital] / fit->fast_s;
+    bed->average_micro[vital] += (bed->fast_micro[vital] - bed->average_micro[vital]) / fit->average_s;
+    int64_t swing = from + (to - from) * (bed->step_s % SWING_EVERY_S) / SWING_EVERY_S;
+    int64_t fast = (int64_t)bed->average_micro[vital] * bed->restless_permille / FULL / 1000;
+    int32_t value = base + shift + (int32_t)((swing + fast) * base / fit->resting_milli[RESTING_POINTS / 2]);
     if (bed->condition == CONDITION_ARRHYTHMIA && vital == VITAL_HEART_RATE)
-        jitter += noise(&bed->random, (int32_t)((int64_t)8000 * bed->severity / FULL));
-    int32_t value = bed->base_milli[vital] + shift + bed->drift_milli[vital] + jitter;
+        value += noise(&bed->random, (int32_t)((int64_t)8000 * bed->severity / FULL));
     return limit(value, vital_infos[vital].plausible_min_milli, vital_infos[vital].plausible_max_milli);
 }
 
-/* Monitors show whole numbers, temperature tenths. */
-static int32_t shown(int vital, int32_t milli)
+int32_t vital_shown(int vital, int32_t milli)
 {
     int32_t unit = vital == VITAL_TEMPERATURE ? 100 : 1000;
     return (milli + unit / 2) / unit * unit;
 }
 
+/* Of SpO2.  In BIDMC's 4.4 hours it fell by 3 to 5 for 1 to 11 s five times, and was blank 11 times for 1 to 25 s;
+ * those recordings were chosen for their quality, so that here motion is a little more frequent and deeper,
+ * and one loss in eight is a probe that fell off and waits for a nurse. */
+enum {
+    MOTION_EVERY_S = 2400, MOTION_DEPTH_MIN_MILLI = 2000, MOTION_DEPTH_MAX_MILLI = 8000,
+    PROBE_LOST_EVERY_S = 1800, PROBE_FELL_ONE_IN = 8,
+};
+
 static unsigned artefacts(struct bed *bed)
 {
-    /* Per bed: motion some times an hour, a probe off every few hours. */
-    if (!bed->motion_left_s && one_in(&bed->random, 1200))
-        bed->motion_left_s = between(&bed->random, 3, 12);
-    if (!bed->off_left_s && one_in(&bed->random, 7200)) {
-        bed->off_left_s = between(&bed->random, 20, 120);
-        bed->off_as_zero = one_in(&bed->random, 2);
+    if (!bed->motion_left_s && one_in(&bed->random, MOTION_EVERY_S))
+        bed->motion_left_s = between(&bed->random, 2, 12);
+    if (!bed->off_left_s && one_in(&bed->random, PROBE_LOST_EVERY_S)) {
+        bool fell = one_in(&bed->random, PROBE_FELL_ONE_IN);
+        bed->off_left_s = fell ? between(&bed->random, 20, 120) : between(&bed->random, 1, 25);
+        bed->off_as_zero = fell && one_in(&bed->random, 2);
     }
     unsigned marks = (bed->motion_left_s ? TRUTH_MOTION : 0u) | (bed->off_left_s ? TRUTH_SENSOR_OFF : 0u);
     bed->motion_left_s -= bed->motion_left_s > 0;
@@ -242,13 +364,13 @@ static unsigned artefacts(struct bed *bed)
 static void show(struct bed *bed, const struct truth *truth, bool cuff, bool temperature, struct reading *out)
 {
     for (int vital = 0; vital < VITAL_COUNT; vital++)
-        out->value_milli[vital] = shown(vital, truth->value_milli[vital]);
+        out->value_milli[vital] = vital_shown(vital, truth->value_milli[vital]);
     if (!cuff)
         out->value_milli[VITAL_SYSTOLIC] = out->value_milli[VITAL_DIASTOLIC] = VITAL_ABSENT;
     if (!temperature)
         out->value_milli[VITAL_TEMPERATURE] = VITAL_ABSENT;
     if (truth->marks & TRUTH_MOTION)
-        out->value_milli[VITAL_SPO2] = limit(out->value_milli[VITAL_SPO2] - shown(VITAL_SPO2, between(&bed->random, 2000, 14000)), 60000, 100000);
+        out->value_milli[VITAL_SPO2] = limit(out->value_milli[VITAL_SPO2] - vital_shown(VITAL_SPO2, between(&bed->random, MOTION_DEPTH_MIN_MILLI, MOTION_DEPTH_MAX_MILLI)), 60000, 100000);
     if (truth->marks & TRUTH_SENSOR_OFF)
         out->value_milli[VITAL_SPO2] = bed->off_as_zero ? 0 : VITAL_ABSENT;
 }
@@ -288,15 +410,37 @@ static void show_faults(struct bed *bed, struct truth *truth, struct reading *ou
     }
 }
 
+static int less(int left_s, int by_s)
+{
+    return left_s > by_s ? left_s - by_s : 0;
+}
+
+void simulator_pass_minute(struct simulator *simulator, uint32_t index)
+{
+    struct bed *bed = &simulator->beds[index];
+    for (int s = 0; s < SWING_EVERY_S; s++)
+        evolve(bed);
+    swing(bed, simulator->innovations);
+    bed->motion_left_s = less(bed->motion_left_s, SWING_EVERY_S);
+    bed->off_left_s = less(bed->off_left_s, SWING_EVERY_S);
+    bed->leads_left_s = less(bed->leads_left_s, SWING_EVERY_S);
+    bed->flush_left_s = less(bed->flush_left_s, SWING_EVERY_S);
+    bed->step_s += SWING_EVERY_S;
+}
+
 void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us, struct reading *out, struct truth *truth)
 {
     struct bed *bed = &simulator->beds[index];
     struct truth own;
     truth = truth ? truth : &own;
     evolve(bed);
+    if (bed->step_s % SWING_EVERY_S == 0)
+        swing(bed, simulator->innovations);
     *truth = (struct truth){ .time_us = time_us, .condition = bed->condition, .severity_permille = bed->severity };
     for (int vital = 0; vital < VITAL_COUNT; vital++)
-        truth->value_milli[vital] = true_value(bed, vital);
+        truth->value_milli[vital] = true_value(bed, &simulator->innovations[vital], vital);
+    if (truth->value_milli[VITAL_DIASTOLIC] > truth->value_milli[VITAL_SYSTOLIC] - PULSE_MIN_MILLI)
+        truth->value_milli[VITAL_DIASTOLIC] = truth->value_milli[VITAL_SYSTOLIC] - PULSE_MIN_MILLI;
     truth->marks = artefacts(bed);
     int phase_s = bed->step_s++ + (int)(index % 60); /* cuffs of a ward do not inflate together */
     bool cuff = bed->arterial_line || phase_s % CUFF_EVERY_S == 0 || bed->step_s == 1;

@@ -4,7 +4,8 @@
  *           machine: integers and a generator of our own, no libm beyond what is exact, no clock.
  * Model:    each patient has a baseline; a condition moves the vitals together as its severity
  *           grows and recedes (sepsis: heart rate, temperature and respiration up, pressure down);
- *           on top, slow drift and beat-to-beat noise (first-order autoregressive).
+ *           on top, swings over hours and minutes, together, and noise over seconds (first-order
+ *           autoregressive), of sizes measured on recordings: simulator_fit.h.
  * Sensors:  what the monitor shows of it: motion artefacts on SpO2, a probe that is off (0 or
  *           nothing), a cuff every five minutes or an arterial line every second, temperature once
  *           a minute.  The ground truth knows which is which.
@@ -40,7 +41,11 @@ struct truth {
     unsigned marks;                      /* TRUTH_* */
 };
 
-struct simulator *simulator_new(uint32_t patients, uint64_t seed);
+/* Whose patients: of a ward to look at (one in three beds is not well, all within what a ward sees), or as
+ * different from each other, and as rarely in a crisis, as those of the recordings. */
+enum simulator_mix { MIX_WARD, MIX_RECORDED, MIX_COUNT };
+struct simulator *simulator_new(uint32_t patients, uint64_t seed);  /* MIX_WARD */
+struct simulator *simulator_new_mix(uint32_t patients, uint64_t seed, enum simulator_mix mix);
 /* Before the first step. */
 void simulator_add_faults(struct simulator *simulator);
 void simulator_free(struct simulator *simulator);
@@ -49,5 +54,9 @@ uint32_t simulator_count(const struct simulator *simulator);
 void simulator_person(const struct simulator *simulator, uint32_t index, struct patient_row *out);
 /* One second of one patient.  `patient` and `source` of the reading are left 0.  `truth` may be NULL. */
 void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us, struct reading *out, struct truth *truth);
+/* As a monitor shows it: whole numbers, temperature in tenths. */
+int32_t vital_shown(int vital, int32_t milli);
+/* A minute of one patient that nobody looks at: what sixty steps do to the patient, sensors aside, much faster. */
+void simulator_pass_minute(struct simulator *simulator, uint32_t index);
 
 #endif

@@ -1,6 +1,7 @@
 #include "ingest/simulator.h"
 
 #include "base/clock.h"
+#include "clinical/alarm.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,6 +56,80 @@ static void a_ward_has_stable_warning_and_critical_beds(void **state)
     assert_true(beds[SEVERITY_WARNING] + beds[SEVERITY_NORMAL] >= 3);
     assert_true(first_three_seconds);
     simulator_free(simulator);
+}
+
+/* Eight hours of a ward under the real alarm machine, with a nurse who answers after two minutes. */
+struct ward_alarms {
+    int64_t raised, critical, sensor, bed_seconds, calm_seconds, most_beds, moments;
+};
+
+static void answer(struct alarm_patient *patient, int64_t now_us, struct alarm_events *events)
+{
+    for (int type = 0; type < ALERT_TYPE_COUNT; type++) {
+        const struct alert *alert = &patient->alerts[type];
+        if (!(patient->open >> type & 1) || alert->ack_us || now_us - alert->raised_us < 120 * US_PER_S)
+            continue;
+        struct alarm_command command = { .time_us = now_us, .kind = ALARM_ACKNOWLEDGE, .type = (enum alert_type)type,
+                                         .onset_us = alert->onset_us, .user = 1 };
+        (void)alarm_command(patient, &alarm_limits_default, &command, events);
+    }
+}
+
+static void count_events(const struct alarm_events *events, struct ward_alarms *out)
+{
+    for (int i = 0; i < events->count; i++) {
+        const struct alarm_event *event = &events->items[i];
+        bool opened = event->change == ALARM_OPENED, sensor = event->alert.type >= ALERT_RULE_COUNT;
+        out->raised += opened && !sensor;
+        out->sensor += opened && sensor;
+        out->critical += !sensor && event->alert.severity == SEVERITY_CRITICAL && (opened || event->change == ALARM_WORSENED);
+    }
+}
+
+static struct ward_alarms run_ward(uint64_t seed, int hours)
+{
+    static struct alarm_patient patients[BEDS];
+    struct ward_alarms out = { 0 };
+    struct simulator *simulator = simulator_new(BEDS, seed);
+    simulator_add_faults(simulator);
+    for (uint32_t i = 0; i < BEDS; i++)
+        alarm_init(&patients[i], i + 1);
+    for (int s = 1; s <= hours * 3600; s++) {
+        int beds = 0;
+        for (uint32_t i = 0; i < BEDS; i++) {
+            struct reading reading;
+            struct alarm_events events = { 0 };
+            simulator_step(simulator, i, s * US_PER_S, &reading, NULL);
+            reading.patient = i + 1;
+            alarm_reading(&patients[i], &alarm_limits_default, &reading, &events);
+            answer(&patients[i], s * US_PER_S, &events);
+            count_events(&events, &out);
+            bool calm = !(patients[i].open & ((1u << ALERT_RULE_COUNT) - 1));
+            out.calm_seconds += calm;
+            out.bed_seconds++;
+            beds += !calm;
+        }
+        out.most_beds = beds > out.most_beds ? beds : out.most_beds;
+        out.moments += beds > BEDS * 7 / 10;
+    }
+    simulator_free(simulator);
+    return out;
+}
+
+/* A ward to look at: some beds are calm, some are not, and no nurse is called each minute. */
+static void a_ward_is_not_all_in_alarm(void **state)
+{
+    enum { HOURS = 8, SEEDS = 3 };
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct ward_alarms ward = run_ward(seed, HOURS);
+        double bed_hours = (double)ward.bed_seconds / 3600, calm = (double)ward.calm_seconds / (double)ward.bed_seconds;
+        print_message("seed %llu: %.1f alarms per bed and hour, %.1f critical, %.2f of a sensor; %.0f %% of the time calm; "
+                      "at most %lld of %d beds at once, more than seven %.1f %% of the time\n", (unsigned long long)seed,
+                      (double)ward.raised / bed_hours, (double)ward.critical / bed_hours, (double)ward.sensor / bed_hours, 100 * calm,
+                      (long long)ward.most_beds, BEDS, 100.0 * (double)ward.moments / (HOURS * 3600));
+        assert_true(calm > 0.4 && calm < 0.9);
+    }
 }
 
 static void the_truth_tells_artefacts_apart(void **state)
@@ -158,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_seed_repeats_exactly),
         cmocka_unit_test(a_ward_has_stable_warning_and_critical_beds),
+        cmocka_unit_test(a_ward_is_not_all_in_alarm),
         cmocka_unit_test(the_truth_tells_artefacts_apart),
         cmocka_unit_test(faults_leave_the_patients_alone),
         cmocka_unit_test(conditions_move_the_vitals_together),

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ingest/recording.h"
-#include "ingest/simulator.h"
+#include "ingest/simulator_chart.h"
 
 #include <string.h>
 
@@ -117,11 +117,11 @@ bool window_feed_cut(struct window_feed *feed, size_t length, struct window *out
 
 /* ---- simulated streams ---- */
 
-/* What lies outside the simulator's ten conditions and every ward has: added to a patient's values. */
+/* The ends of what wards have, which the recordings' spread alone would show too seldom to learn from: added
+ * to a patient's values. */
 static const int32_t constitutions_milli[][VITAL_COUNT] = {
     { 0 },
-    { [VITAL_HEART_RATE] = -30000 },
-        /* a sleeper, an athlete, a beta blocker */
+    { [VITAL_HEART_RATE] = -30000 },                                          /* a sleeper, an athlete, a beta blocker */
     { [VITAL_RESPIRATORY] = -8500, [VITAL_SPO2] = -3000 },                    /* an opioid */
     { [VITAL_TEMPERATURE] = -2200, [VITAL_HEART_RATE] = -12000 },             /* cold after an operation */
     { [VITAL_SYSTOLIC] = 45000, [VITAL_DIASTOLIC] = 20000 },                  /* untreated hypertension */
@@ -129,25 +129,45 @@ static const int32_t constitutions_milli[][VITAL_COUNT] = {
 };
 enum { CONSTITUTION_COUNT = sizeof constitutions_milli / sizeof *constitutions_milli };
 
-/* How a patient is charted: what is missing always, now and then, and in stretches. */
+/* How a patient is charted.  Each minute or less often, as the recorded sets are (simulator_chart.h); more
+ * often, as monitors send: some never measure a vital, some lose readings, at rates chosen to be learnt from. */
 struct charting {
     int interval_s, drop_percent, gap_left, length_max;
     unsigned absent;                     /* bit per vital never measured */
     bool decimals;
     const int32_t *constitution_milli;
+    struct simulator *simulator;
+    struct simulator_chart chart;
 };
+enum { CHARTED_FROM_S = 60, BEDS = 10, CONSTITUTION_ONE_IN = 3 };
 
-static struct charting choose_charting(uint64_t *random)
+static void choose_monitor(struct charting *charting, uint64_t *random)
 {
-    static const int intervals_s[] = { 1, 1, 2, 5, 10, 30, 60, 60, 60, 300, 300, 900, 3600 };
     static const int drops[] = { 0, 0, 0, 5, 30, 60 };
-    struct charting charting = { .interval_s = intervals_s[next_random(random) % 13],
-                                 .drop_percent = drops[next_random(random) % 6],
-                                 .decimals = one_in(random, 3), .length_max = one_in(random, 8) ? KEPT_READINGS : 60 };
+    charting->drop_percent = drops[next_random(random) % 6];
+    charting->decimals = one_in(random, 3);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (one_in(random, 12))
-            charting.absent |= 1u << vital;
-    charting.constitution_milli = constitutions_milli[one_in(random, 2) ? next_random(random) % CONSTITUTION_COUNT : 0];
+            charting->absent |= 1u << vital;
+}
+
+/* Half of the streams are of the recordings' patients, half of a ward where more happens. */
+static struct charting choose_charting(uint64_t *random, uint64_t seed, int64_t start_us)
+{
+    static const int intervals_s[] = { 1, 1, 2, 5, 10, 30, 60, 60, 60, 300, 300, 900, 3600 };
+    static const enum charting_style styles[] = { CHARTING_CHALLENGE2019, CHARTING_CHALLENGE2012, CHARTING_MIMIC };
+    struct charting charting = { .interval_s = intervals_s[next_random(random) % 13] };
+    charting.length_max = one_in(random, 8) ? KEPT_READINGS : 60;
+    charting.simulator = simulator_new_mix(BEDS, seed, one_in(random, 2) ? MIX_WARD : MIX_RECORDED);
+    uint32_t bed = (uint32_t)(next_random(random) % BEDS);
+    if (one_in(random, 2))
+        simulator_add_faults(charting.simulator);
+    bool end_of_spread = one_in(random, CONSTITUTION_ONE_IN);
+    charting.constitution_milli = constitutions_milli[end_of_spread ? next_random(random) % CONSTITUTION_COUNT : 0];
+    enum charting_style style = styles[next_random(random) % 3];
+    simulator_chart_begin(&charting.chart, style, charting.interval_s, charting.simulator, bed, start_us, seed);
+    if (charting.interval_s < CHARTED_FROM_S)
+        choose_monitor(&charting, random);
     return charting;
 }
 
@@ -203,23 +223,16 @@ static bool chart(struct charting *charting, struct reading *reading, uint64_t *
     return !reading_is_empty(reading);
 }
 
-/* A cuff reading and a temperature hold for a whole interval of slow charting. */
-static void step_interval(struct simulator *simulator, uint32_t bed, int64_t *time_us, int interval_s,
-                          struct reading *out)
+/* The next reading: the row of a chart, or what the monitor shows then. */
+static void next_reading(struct charting *charting, struct reading *out)
 {
-    int32_t last[VITAL_COUNT];
-    for (int vital = 0; vital < VITAL_COUNT; vital++)
-        last[vital] = VITAL_ABSENT;
-    for (int s = 0; s < interval_s; s++, *time_us += US_PER_S) {
-        simulator_step(simulator, bed, *time_us, out, NULL);
-        for (int vital = VITAL_SYSTOLIC; vital < VITAL_RESPIRATORY; vital++)
-            if (out->value_milli[vital] != VITAL_ABSENT)
-                last[vital] = out->value_milli[vital];
+    struct simulator_chart *chart = &charting->chart;
+    if (charting->interval_s >= CHARTED_FROM_S) {
+        simulator_chart_next(chart, out);
+        return;
     }
-    if (interval_s >= 60)
-        for (int vital = VITAL_SYSTOLIC; vital < VITAL_RESPIRATORY; vital++)
-            if (out->value_milli[vital] == VITAL_ABSENT)
-                out->value_milli[vital] = last[vital];
+    for (int s = 0; s < charting->interval_s; s++, chart->time_us += US_PER_S)
+        simulator_step(charting->simulator, chart->bed, chart->time_us, out, NULL);
 }
 
 struct run {
@@ -233,19 +246,17 @@ struct run {
 static bool run_stream(struct run *run, uint64_t seed)
 {
     uint64_t random = seed;
-    struct charting charting = choose_charting(&random);
+    int64_t start_us = INT64_C(1767225600000000) + (int64_t)(next_random(&random) % (365 * 86400)) * US_PER_S; /* in 2026 */
+    struct charting charting = choose_charting(&random, seed, start_us);
     struct alarm_limits limits = choose_limits(&random);
-    struct simulator *simulator = simulator_new(10, seed);
     struct window_feed *feed = window_feed_new(1, &limits, seed);
-    uint32_t bed = (uint32_t)(next_random(&random) % 10);
-    int64_t time_us = INT64_C(1767225600000000) + (int64_t)(next_random(&random) % (365 * 86400)) * US_PER_S; /* in 2026 */
     int readings = charting.length_max == KEPT_READINGS ? 2 * KEPT_READINGS : STREAM_READINGS;
     uint32_t every = (uint32_t)readings / WINDOWS_PER_STREAM;
     bool ok = true;
     for (int i = 0; i < readings && ok && run->wanted; i++) {
         struct reading reading;
         struct window window;
-        step_interval(simulator, bed, &time_us, charting.interval_s, &reading);
+        next_reading(&charting, &reading);
         reading.patient = 1;
         reading.source = 1;
         if (!chart(&charting, &reading, &random))
@@ -260,7 +271,7 @@ static bool run_stream(struct run *run, uint64_t seed)
         }
     }
     window_feed_free(feed);
-    simulator_free(simulator);
+    simulator_free(charting.simulator);
     return ok;
 }
 

@@ -1,7 +1,8 @@
 /* windows.h - windows of simulated patients, as the summarizer would see them.
  *
- * Each stream is one simulated patient charted at some pace (1 s to 1 h), with missing vitals, gaps,
- * sensors that are off and values with decimals; the real alarm machine runs over it and alarms are
+ * Each stream is one simulated patient: half of them as varied as those of the recordings, half of a ward
+ * where more happens; watched by a monitor (1 to 30 s) or charted (1 min to 1 h) as the recordings are, with
+ * missing vitals, gaps, sensors that are off and values with decimals; the real alarm machine runs over it and alarms are
  * sometimes acknowledged.  Windows end at random readings and hold 1 to 60 of them, now and then the
  * 900 of a quarter of an hour.
  * Repeats: the same seed gives the same windows, on any machine.   Threads: pure. */
