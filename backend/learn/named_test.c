@@ -14,6 +14,8 @@ struct counting {
     int sentences, right;
 };
 
+enum { NAMED_TEXT_SIZE = 8 << 20 };     /* what one named_text() takes of its arena: 128 wordings of a long summary */
+
 static bool count(void *context, const struct window *window, const struct alarm_limits *limits, struct err *err)
 {
     struct counting *c = context;
@@ -21,7 +23,7 @@ static bool count(void *context, const struct window *window, const struct alarm
     struct arena arena;
     struct buf out;
     (void)err;
-    arena_init(&arena, 64 << 20);
+    arena_init(&arena, SENTENCES_MAX * NAMED_TEXT_SIZE);
     struct summary_text *plain = arena_alloc(&arena, sizeof *plain), *named = arena_alloc(&arena, sizeof *named);
     facts_make(window, limits, &facts);
     writer_write(&facts, 0xabcd, &arena, plain);
