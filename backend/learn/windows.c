@@ -139,7 +139,7 @@ struct charting {
     struct simulator *simulator;
     struct simulator_chart chart;
 };
-enum { CHARTED_FROM_S = 60, BEDS = 10, CONSTITUTION_ONE_IN = 3 };
+enum { CHARTED_FROM_S = 60, BEDS = 10, CONSTITUTION_ONE_IN = 4 };
 
 static void choose_monitor(struct charting *charting, uint64_t *random)
 {
