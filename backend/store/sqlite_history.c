@@ -128,7 +128,7 @@ static void clip_to_raw(struct view *view, int64_t *from_us, int64_t *to_us)
 {
     bool row;
     struct err err = { 0 };
-    struct db_query *q = db_query(view->db, "SELECT min(key), max(key) FROM raw");
+    struct db_query *q = db_query(view->db, "SELECT (SELECT min(key) FROM raw), (SELECT max(key) FROM raw)");
     int64_t low = INT64_MAX, high = 0;
     if (db_step(q, &row, &err) && row) {
         int64_t min_key = db_int(q), max_key = db_int(q);
