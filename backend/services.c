@@ -25,6 +25,8 @@ static const struct service {
     [SERVICE_ALERT]      = { "alert-engine",       8004, BIT(SERVICE_VITALS) },
 };
 enum { DASHBOARD_PORT = 3000, GRACE_MS = 5000 };
+/* A process that was killed holds its lock until its memory is given back: half a second for some gigabytes. */
+enum { LOCK_WAIT_MS = 3000, LOCK_LOOK_MS = 50 };
 
 /* Mantine sets style attributes; nothing else is inline, nothing comes from elsewhere. */
 static const char content_security_policy[] =
@@ -107,8 +109,14 @@ static bool lock_data_dir(struct app *app, struct err *err)
     struct dir_lock lock;
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return err_set_errno(err, ERR_CONFIG, errno, "store.data_dir: %s", dir);
-    if (!dir_lock_take(dir, &lock, err))
-        return false;
+    for (int waited_ms = 0; !dir_lock_take(dir, &lock, err); waited_ms += LOCK_LOOK_MS) {
+        if (waited_ms >= LOCK_WAIT_MS)
+            return false;
+        if (!waited_ms)
+            log_info("waiting for the data directory", LOG_ERR(err));
+        (void)usleep(LOCK_LOOK_MS * 1000);
+    }
+    err_clear(err);
     app->lock_fd = lock.fd;
     return true;
 }

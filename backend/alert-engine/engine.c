@@ -23,6 +23,7 @@ enum {
 };
 #define SNAPSHOT_EVERY_US (30 * US_PER_S)
 #define RETRY_EVERY_US US_PER_S
+#define PROGRESS_EVERY_US (2 * US_PER_S)
 
 static struct metric opened_total = METRIC_COUNTER("wardscribe_alerts_opened_total", "Alerts opened.");
 static struct metric open_now = METRIC_GAUGE("wardscribe_alerts_open", "Alerts open now.");
@@ -500,16 +501,24 @@ static bool explained(const struct engine *engine, const struct alert *alert)
     return (state->open >> alert->type & 1) && own->onset_us == alert->onset_us && own->version >= alert->version;
 }
 
-static bool take_until(struct engine *engine, int64_t seq)
+/* Reads the journal until `seq`, or until its end where the newest records never came to the disk. */
+static void take_until(struct engine *engine, int64_t seq)
 {
-    while (engine->processed_seq < seq) {
-        const struct stream_batch *batch = stream_next(engine->consumer, 0);
-        if (!batch)
-            return false;
+    const struct stream_batch *batch;
+    int64_t from_seq = engine->processed_seq, began_us = clock_monotonic_us(engine->service->clock), said_us = began_us;
+    while (engine->processed_seq < seq && (batch = stream_next(engine->consumer, 0))) {
         take_batch(engine, batch);
         stream_release(engine->consumer, batch);
+        int64_t now_us = clock_monotonic_us(engine->service->clock);
+        if (now_us - said_us < PROGRESS_EVERY_US)
+            continue;
+        said_us = now_us;
+        log_info("the journal goes through the alarms", LOG_INT("records", engine->processed_seq - from_seq),
+                 LOG_INT("of", seq - from_seq));
     }
-    return true;
+    if (seq > from_seq)
+        log_info("the alarms are as before the restart", LOG_INT("journal_records", seq - from_seq),
+                 LOG_INT("took_ms", (clock_monotonic_us(engine->service->clock) - began_us) / US_PER_MS));
 }
 
 /* An alert that was shown stays shown, also when the reading that raised it was not kept. */
@@ -601,7 +610,7 @@ static bool recover(struct engine *engine, struct err *err)
     engine->processed_seq = engine->snapshot_seq;
     if (!stream_subscribe(engine->service->stream, "alert-engine", 1u << STREAM_VITALS, engine->snapshot_seq, &engine->consumer, err))
         return false;
-    (void)take_until(engine, target); /* fewer when the newest records never came to the disk */
+    take_until(engine, target);
     if (engine->processed_seq < target)
         engine->processed_seq = target;
     if (!take_over_alerts(engine, err))

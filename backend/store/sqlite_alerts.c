@@ -49,13 +49,15 @@ static void read_one(struct db_query *q, struct alert *a)
 #define COLUMNS "SELECT patient, type, onset_us, raised_us, peak_us, end_us, ack_us, updated_us, ack_by, version," \
                 " value_milli, other_milli, threshold_milli, peak_milli, severity, state, priority, lost, escalation" \
                 " FROM alert "
+/* SQLite would walk all alerts by onset: nearly all of them are closed. */
+#define OPEN     "INDEXED BY alert_open WHERE state <> 3 AND "
 #define IN_RANGE "onset_us >= ? AND onset_us < ? "
 #define NEWEST   "ORDER BY onset_us DESC, patient, type LIMIT ?"
 
 static const char ALL[] = COLUMNS "WHERE " IN_RANGE NEWEST;
-static const char ALL_OPEN[] = COLUMNS "WHERE state <> 3 AND " IN_RANGE NEWEST;
+static const char ALL_OPEN[] = COLUMNS OPEN IN_RANGE NEWEST;
 static const char ONE[] = COLUMNS "WHERE patient = ? AND " IN_RANGE NEWEST;
-static const char ONE_OPEN[] = COLUMNS "WHERE state <> 3 AND patient = ? AND " IN_RANGE NEWEST;
+static const char ONE_OPEN[] = COLUMNS OPEN "patient = ? AND " IN_RANGE NEWEST;
 
 static bool fill(struct db *db, struct arena *arena, const struct alert_query *query, struct alert **out,
                  size_t *out_count, struct err *err)

@@ -1,6 +1,7 @@
 /* What holds for the SQLite engine alone: who may write, upgrades, tampering, damage. */
 #include "store/testing.h"
 
+#include "base/mem.h"
 #include "store/sqlite.h"
 
 #include <stdlib.h>
@@ -319,6 +320,66 @@ static void a_flipped_bit_never_shows_a_wrong_value(void **state)
     arena_free(&t.arena);
 }
 
+/* ---- what a question costs in a full store ---- */
+
+enum { FULL_PATIENTS = 200, FULL_MINUTES = 120, FULL_ALERTS = 20000, SMALL_PAGES = 60 };
+
+static void fill_store(struct test_store *t)
+{
+    static struct reading minute[FULL_PATIENTS];
+    for (int m = 0; m < FULL_MINUTES; m++) {
+        for (uint32_t p = 0; p < FULL_PATIENTS; p++)
+            minute[p] = test_reading(p + 1, TEST_DAY_US + m * US_PER_MIN, 60 + (int)p % 60);
+        test_put_readings(t, minute, FULL_PATIENTS);
+    }
+    struct alert *alerts = mem_new(FULL_ALERTS, sizeof *alerts);
+    for (uint32_t i = 0; i < FULL_ALERTS; i++)
+        alerts[i] = (struct alert){ .patient = 1 + i % FULL_PATIENTS, .onset_us = TEST_DAY_US + i * US_PER_S, .version = 1,
+                                    .state = i % 5000 ? ALERT_CLOSED : ALERT_ACTIVE };
+    test_write(t, (struct store_write){ .alerts = alerts, .alert_count = FULL_ALERTS });
+    mem_free(alerts);
+    test_fold(t);
+    store_close(t->store); /* nothing is left in its caches, nor in the log */
+    test_store_open(t);
+}
+
+static uint64_t pages_read(struct test_store *t, uint64_t *before)
+{
+    uint64_t now = crash_disk_count(t->disk, CRASH_READ), count = now - *before;
+    *before = now;
+    return count;
+}
+
+/* A walk through all rows would read them from the disk: they are 165 pages and more. */
+static void a_question_does_not_walk_through_the_store(void **state)
+{
+    (void)state;
+    struct test_store t;
+    struct reading *readings;
+    struct history history;
+    struct alert *alerts;
+    struct summary_row *summaries;
+    size_t count, size;
+    uint64_t before = 0;
+    test_store_begin(&t, "sqlite", 1000);
+    fill_store(&t);
+    assert_non_null(crash_disk_bytes(t.disk, "/ward/wardscribe.db", &size));
+    assert_true(size > (size_t)10 * SMALL_PAGES * 4096);
+    (void)pages_read(&t, &before);
+    assert_true(store_readings(t.store, &t.arena, 7, TEST_DAY_US, TEST_DAY_US + 10 * US_PER_MIN, 100, &readings, &count, NULL));
+    assert_int_equal(count, 10);
+    assert_in_range(pages_read(&t, &before), 1, SMALL_PAGES);
+    assert_true(store_history(t.store, &t.arena, 7, TEST_DAY_US, TEST_DAY_US + 10 * US_PER_MIN, 100, &history, NULL));
+    assert_in_range(pages_read(&t, &before), 0, SMALL_PAGES);
+    assert_true(store_alerts(t.store, &t.arena, &(struct alert_query){ .open_only = true, .limit = 1000 }, &alerts, &count, NULL));
+    assert_int_equal(count, FULL_ALERTS / 5000);
+    assert_in_range(pages_read(&t, &before), 1, SMALL_PAGES);
+    assert_true(store_alerts(t.store, &t.arena, &(struct alert_query){ .patient = 7, .limit = 5 }, &alerts, &count, NULL));
+    assert_true(store_summaries(t.store, &t.arena, &(struct summary_query){ .patient_id = "P7", .limit = 1 }, &summaries, &count, NULL));
+    assert_in_range(pages_read(&t, &before), 0, SMALL_PAGES);
+    test_store_end(&t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -330,6 +391,7 @@ int main(void)
         cmocka_unit_test(a_reading_store_changes_nothing),
         cmocka_unit_test(tampering_with_the_audit_is_seen),
         cmocka_unit_test(a_flipped_bit_never_shows_a_wrong_value),
+        cmocka_unit_test(a_question_does_not_walk_through_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

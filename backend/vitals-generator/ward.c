@@ -11,6 +11,8 @@
 enum { PAGE_SIZE = 1024, PAGE_COUNT = PATIENT_COUNT_MAX / PAGE_SIZE + 1 };
 /* Without any message for so long a patient is shown as silent. */
 #define SILENT_AFTER_US (60 * US_PER_S)
+/* Of the 3 s from a restart to the first alarm. */
+#define LOAD_MAX_US US_PER_S
 
 struct bed {
     int64_t time_us[VITAL_COUNT];
@@ -231,7 +233,8 @@ static void load_newest(struct ward *ward, const struct reading *readings, size_
         take_reading(ward, &readings[i], 0);
 }
 
-/* The newest hour of each patient: what a screen shows right after a restart. */
+/* The newest hour of each patient: what a screen shows right after a restart.  About 8,000 patients are read in
+ * LOAD_MAX_US; those beyond have no value until their device sends the next, which they do within seconds. */
 bool ward_load(struct ward *ward, struct store *store, struct err *err)
 {
     struct arena arena;
@@ -250,7 +253,8 @@ bool ward_load(struct ward *ward, struct store *store, struct err *err)
     for (size_t i = 0; ok && i < count; i++)
         take_alert(ward, &alerts[i]);
     int64_t now_us = clock_now_us(ward->clock);
-    for (uint32_t number = 1; ok && number <= patients && patients <= 2000; number++) {
+    int64_t until_us = clock_monotonic_us(ward->clock) + LOAD_MAX_US;
+    for (uint32_t number = 1; ok && number <= patients && clock_monotonic_us(ward->clock) < until_us; number++) {
         struct reading *readings;
         arena_reset(&arena);
         ok = store_readings(store, &arena, number, now_us - US_PER_HOUR, now_us + US_PER_HOUR, 10000, &readings, &count, err);
