@@ -160,6 +160,11 @@ void facts_make(const struct window *window, const struct alarm_limits *limits, 
     make_alerts(out);
 }
 
+bool facts_same_minute(int64_t a_us, int64_t b_us)
+{
+    return a_us / INT64_C(60000000) == b_us / INT64_C(60000000);
+}
+
 int32_t facts_moved_milli(enum vital vital)
 {
     return moved_milli[vital];

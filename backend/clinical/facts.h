@@ -76,6 +76,7 @@ void facts_make(const struct window *window, const struct alarm_limits *limits, 
  * happened between its last change and the window is not known here. */
 bool facts_alert_peak(const struct window *window, const struct alert *alert, struct fact_value *out);
 const char *trend_name(enum trend trend);
+bool facts_same_minute(int64_t a_us, int64_t b_us);     /* of one day: told as one time */
 int32_t facts_moved_milli(enum vital vital); /* a change of less is noise */
 /* Every value of the vital was inside the warning limits. */
 bool facts_vital_normal(const struct facts *facts, enum vital vital);

@@ -49,12 +49,6 @@ void slots_fill(const struct slots *slots, const char *text, struct buf *out)
 
 /* ---- what the model reads ---- */
 
-static bool same_minute(int64_t a_us, int64_t b_us)
-{
-    const int64_t minute_us = INT64_C(60000000);
-    return a_us / minute_us == b_us / minute_us;
-}
-
 /* Vitals measured once, numbered by their moments in order of the vitals. */
 static int group_of(const struct facts *facts, int vital)
 {
@@ -83,7 +77,7 @@ static void add_vital(struct buf *out, const struct facts *facts, int vital)
         buf_printf(out, " one %d", group_of(facts, vital));
     } else {
         bool moved = fact->trend == TREND_RISING || fact->trend == TREND_FALLING;
-        buf_printf(out, " %s%s%s%s%s", trend_name(fact->trend), same_minute(fact->first.time_us, fact->last.time_us) ? " same" : "",
+        buf_printf(out, " %s%s%s%s%s", trend_name(fact->trend), facts_same_minute(fact->first.time_us, fact->last.time_us) ? " same" : "",
                    moved && writer_overshoots(fact, (enum vital)vital, true) ? " over" : "",
                    moved && writer_overshoots(fact, (enum vital)vital, false) ? " under" : "",
                    fact->min.milli != fact->max.milli ? " range" : "");
@@ -101,7 +95,7 @@ static void add_alert(struct buf *out, const struct alert_fact *alert)
             buf_printf(out, " %s", lost[vital]);
     if (alert->count > 1)
         buf_add_text(out, " times");
-    if (alert->end_us && same_minute(alert->onset_us, alert->end_us))
+    if (alert->end_us && facts_same_minute(alert->onset_us, alert->end_us))
         buf_add_text(out, " brief");
     if (alert->state == ALERT_CLOSED)
         buf_add_text(out, " closed");

@@ -16,6 +16,7 @@ struct draft {
     struct sentence *sentence;           /* being written */
     struct buf text;
     uint64_t seed;
+    bool house;                          /* always the first phrasing */
     bool named;                          /* numbers are written as the names of their slots */
 };
 
@@ -36,6 +37,8 @@ static const char *letters_of(char owner)
 
 static unsigned choose(struct draft *draft, unsigned count)
 {
+    if (draft->house)
+        return 0;
     draft->seed = draft->seed * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX generator */
     return (unsigned)(draft->seed >> 33) % count;
 }
@@ -265,7 +268,7 @@ static void write_ended_alert(struct draft *draft, const struct alert_fact *aler
     if (alert->count > 1)
         add(draft, PICK(draft, "$c occurred $n times between $o and $f", "$c was present $n times from $o to $f"),
             slots);
-    else if (strcmp(slots->text['o'], slots->text['f']) == 0)
+    else if (facts_same_minute(alert->onset_us, alert->end_us))
         add(draft, PICK(draft, "$c occurred briefly at $o", "there was brief $c at $o"), slots);
     else
         add(draft, PICK(draft, "$c was present from $o to $f", "$c lasted from $o to $f",
@@ -305,7 +308,7 @@ static void write_sensor(struct draft *draft, const struct alert_fact *alert, st
     else if (alert->count > 1)
         add(draft, PICK(draft, "the $v signal$i $w lost $n times between $o and $f",
                         "the $v signal$i $w lost $n times from $o to $f"), slots);
-    else if (strcmp(slots->text['o'], slots->text['f']) == 0)
+    else if (facts_same_minute(alert->onset_us, alert->end_us))
         add(draft, PICK(draft, "the $v signal$i $w lost briefly at $o", "the $v signal$i $w briefly lost at $o"),
             slots);
     else
@@ -409,8 +412,8 @@ static void add_moved(struct draft *draft, enum vital vital)
 {
     const struct vital_fact *fact = &draft->facts->vital[vital];
     struct slots slots = vital_slots(draft, vital);
-    add(draft, moved_template(draft, fact->trend == TREND_RISING, strcmp(slots.text['s'], slots.text['e']) == 0),
-        &slots);
+    bool same_minute = facts_same_minute(fact->first.time_us, fact->last.time_us);
+    add(draft, moved_template(draft, fact->trend == TREND_RISING, same_minute), &slots);
     cite_ends(draft, vital);
     add_overshoot(draft, vital, &slots);
 }
@@ -641,12 +644,12 @@ static void write_all(struct draft draft)
 
 void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out)
 {
-    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed });
+    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed, .house = seed == WRITER_HOUSE });
 }
 
 void writer_write_named(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out)
 {
-    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed, .named = true });
+    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed, .house = seed == WRITER_HOUSE, .named = true });
 }
 
 static void visit_slots(const struct slots *slots, writer_slot_visit *visit, void *context)
@@ -689,7 +692,7 @@ void writer_each_slot(const struct facts *facts, struct arena *arena, writer_slo
 void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena, struct sentence *out)
 {
     struct summary_text *one = arena_alloc(arena, sizeof *one);
-    struct draft draft = { .facts = facts, .out = one, .arena = arena, .seed = seed };
+    struct draft draft = { .facts = facts, .out = one, .arena = arena, .seed = seed, .house = seed == WRITER_HOUSE };
     buf_init(&draft.text, SENTENCE_SIZE_MAX);
     write_alert(&draft, alert);
     buf_free(&draft.text);

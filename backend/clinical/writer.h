@@ -6,7 +6,8 @@
  *           times are hh:mm UTC.
  * Role:     the fallback when a model is missing or wrong, and the source of training targets.
  * Seed:     chooses among phrasings of the same fact; the same seed gives the same text.  What is said
- *           does not depend on it. */
+ *           does not depend on it.  With WRITER_HOUSE the first phrasing is taken everywhere: the same words for the
+ *           same thing in every text, and no doubt about the next word for a model that learns them. */
 #ifndef CLINICAL_WRITER_H
 #define CLINICAL_WRITER_H
 
@@ -14,6 +15,7 @@
 #include "clinical/facts.h"
 
 enum { SENTENCES_MAX = 40, EVIDENCE_MAX = 16 };
+#define WRITER_HOUSE UINT64_MAX
 
 struct evidence {
     bool is_alert;

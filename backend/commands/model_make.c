@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 
 enum { KEY_SEED = 256, KEY_COUNT, KEY_FORMAT, KEY_SIZE, KEY_D_MODEL, KEY_D_KV, KEY_D_FF, KEY_LAYERS, KEY_DECODER_LAYERS, KEY_HEADS,
-       KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_SLOTS, KEY_VOCAB_SIZE, KEY_PROFILE, KEY_VARIED };
+       KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_SLOTS, KEY_VOCAB_SIZE, KEY_PROFILE, KEY_VARIED, KEY_HOUSE };
 
 struct arguments {
     const char *path, *vocabulary, *profile;
@@ -32,7 +32,7 @@ struct arguments {
     enum model_format format;
     struct t5_config config;
     int64_t max_length, vocab_size;
-    bool slots, varied;
+    bool slots, varied, house;
 };
 
 static int64_t integer(struct argp_state *state, const char *text, int64_t min, int64_t max)
@@ -47,7 +47,7 @@ static int64_t integer(struct argp_state *state, const char *text, int64_t min, 
 
 static const char pairs_doc[] =
     "Writes training pairs from simulated patients to standard output, one JSON object per line: what the model reads "
-    "and what the deterministic writer says of it, in wording that varies.\v"
+    "and what the deterministic writer says of it, in wording that varies or, with --house, does not.\v"
     "The same seed and count give the same lines.\n\n"
     "Example:\n  wardscribe model pairs --seed 1 --count 50000 > pairs.jsonl";
 
@@ -57,6 +57,7 @@ static error_t parse_pairs(int key, char *value, struct argp_state *state)
     switch (key) {
     case KEY_SEED: arguments->seed = integer(state, value, 0, INT64_MAX); return 0;
     case KEY_VARIED: arguments->varied = true; return 0;
+    case KEY_HOUSE: arguments->house = true; return 0;
     case KEY_PROFILE: arguments->profile = value; return 0;
     case KEY_COUNT: arguments->count = integer(state, value, 1, 1 << 22); return 0;
     case KEY_FORMAT:
@@ -93,6 +94,7 @@ int model_pairs(int argc, char **argv)
         { "seed", KEY_SEED, "N", 0, "Which patients, and which wording (0)", 0 },
         { "count", KEY_COUNT, "N", 0, "Pairs (1000)", 0 },
         { "varied", KEY_VARIED, NULL, 0, "Let each vital drift, or be missing, on its own: what simulated conditions never do", 0 },
+        { "house", KEY_HOUSE, NULL, 0, "One wording throughout: what readers are meant to get", 0 },
         { "profile", KEY_PROFILE, "FILE", 0, "Write what the windows are like: a model's profile.json, which drift is measured against", 0 },
         { "format", KEY_FORMAT, "NAME", 0, "What the model reads: slots, facts or published (slots)", 0 },
         { 0 },
@@ -105,7 +107,7 @@ int model_pairs(int argc, char **argv)
         return 64;
     buf_init(&printing->line, 1 << 20);
     profile_init(&printing->profile);
-    struct prepare_options prepare = { (uint64_t)arguments.seed, (size_t)arguments.count, arguments.format, arguments.varied };
+    struct prepare_options prepare = { (uint64_t)arguments.seed, (size_t)arguments.count, arguments.format, arguments.varied, arguments.house };
     bool ok = prepare_pairs(&prepare, print_pair, printing, &err);
     if (ok && fflush(stdout) != 0)
         ok = err_set_errno(&err, ERR_IO, errno, "standard output");

@@ -313,7 +313,7 @@ static bool write_sample(void *context, const struct sample *sample, struct err 
         buf_add_text(&b->target, sample->text);
     if (gold && b->options->format == MODEL_FORMAT_SLOTS) {
         struct summary_text *usual = arena_alloc(&b->arena, sizeof *usual);
-        writer_write_named(facts, 0, &b->arena, usual);
+        writer_write_named(facts, WRITER_HOUSE, &b->arena, usual);
         habit_note(&b->habit, b->target.data ? b->target.data : "", summary_join(usual, &b->arena));
     }
     put_pair(b->pairs, b->input.data, b->target.data ? b->target.data : "", gold ? b->out->gold_weight : 1);

@@ -93,7 +93,7 @@ static const char *written(const struct facts *facts, struct arena *arena)
     struct summary_text *text = arena_try_alloc(arena, sizeof *text);
     if (!text)
         return NULL;
-    writer_write(facts, EXAM_SEED, arena, text);
+    writer_write(facts, WRITER_HOUSE, arena, text);
     return summary_join(text, arena);
 }
 

@@ -51,6 +51,7 @@ void named_text(const struct facts *facts, const char *text, struct arena *arena
     struct known_table *table = arena_alloc(arena, sizeof *table);
     struct slots slots;
     slots_make(facts, &slots);
+    learn_wording(facts, WRITER_HOUSE, arena, table);
     for (uint64_t seed = 0; seed < NAMED_WORDINGS; seed++)
         learn_wording(facts, seed * 0x9e3779b97f4a7c15u, arena, table);
     while (*text) {

@@ -21,7 +21,8 @@ static uint64_t next_random(uint64_t *state)
     return *state >> 33;
 }
 
-/* A drift of up to three times what counts as moved over the window; sometimes none, sometimes only some values stay. */
+/* A drift of up to three times what counts as moved over the window; sometimes none, sometimes only some values stay, or
+ * some become implausible. */
 static void vary_vital(struct reading *readings, size_t count, enum vital vital, uint64_t *random)
 {
     int64_t reach = 3 * (int64_t)facts_moved_milli(vital), change = (int64_t)(next_random(random) % (2 * (uint64_t)reach)) - reach;
@@ -35,7 +36,8 @@ static void vary_vital(struct reading *readings, size_t count, enum vital vital,
             continue;
         int64_t moved = *value + change * (readings[i].time_us - readings[0].time_us) / span / step * step;
         const struct vital_info *info = &vital_infos[vital];
-        *value = (int32_t)(moved < info->plausible_min_milli ? info->plausible_min_milli : moved > info->plausible_max_milli
+        bool implausible = fate == 4 && next_random(random) % 4 == 0;
+        *value = implausible ? 2 * info->plausible_max_milli : (int32_t)(moved < info->plausible_min_milli ? info->plausible_min_milli : moved > info->plausible_max_milli
                            ? info->plausible_max_milli : moved);
     }
 }
@@ -61,8 +63,8 @@ static bool take_window(void *context, const struct window *window, const struct
     struct preparing *p = context;
     struct facts facts;
     struct summary_text *text = arena_alloc(&p->arena, sizeof *text);
-    uint64_t wording = p->wording++ * 0x9e3779b97f4a7c15u;
-    struct window varied = p->options->varied && window->reading_count ? vary(p, window, wording ^ 0x5eed) : *window;
+    uint64_t random = p->wording++ * 0x9e3779b97f4a7c15u, wording = p->options->house ? WRITER_HOUSE : random;
+    struct window varied = p->options->varied && window->reading_count ? vary(p, window, random ^ 0x5eed) : *window;
     facts_make(&varied, limits, &facts);
     writer_write(&facts, wording, &p->arena, text);
     buf_reset(&p->input);

@@ -1,6 +1,6 @@
 /* prepare.h - pairs (what the model reads, what it should write) from simulated windows.
  *
- * The writer is the teacher; its wording varies by pair, what it says does not.  The same options
+ * The writer is the teacher; its wording varies by pair where it is not the house's, what it says does not.  The same options
  * give the same pairs.   Threads: pure. */
 #ifndef LEARN_PREPARE_H
 #define LEARN_PREPARE_H
@@ -13,6 +13,7 @@ struct prepare_options {
     size_t count;
     enum model_format format;
     bool varied;                         /* each vital drifts, or is missing, on its own, as simulated conditions never do */
+    bool house;                          /* WRITER_HOUSE's wording in every pair */
 };
 
 struct prepare_pair {                    /* lives until the visitor returns */

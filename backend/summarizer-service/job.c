@@ -73,7 +73,7 @@ static void writer_writes(struct job *job)
 {
     struct summary_text *text = arena_alloc(&job->arena, sizeof *text);
     struct guard_result *result = arena_alloc(&job->arena, sizeof *result);
-    writer_write(job->facts, (uint64_t)job->now_us, &job->arena, text);
+    writer_write(job->facts, WRITER_HOUSE, &job->arena, text);
     guard_check(job->facts, summary_join(text, &job->arena), &(struct guard_options){ .patient_id = job->row.id },
                 &job->arena, result);
     if (result->cut_count)
