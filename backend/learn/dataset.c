@@ -286,24 +286,11 @@ static bool take_silver(struct builder *b)
     return (k + 1) * b->silver_wanted / b->out->silver != k * b->silver_wanted / b->out->silver;
 }
 
-static bool write_sample(void *context, const struct sample *sample, struct err *err)
+/* The sample's facts, the model's input and the text in its format; they live until the next sample. */
+static void retell(struct builder *b, const struct sample *sample, struct facts **out)
 {
-    struct builder *b = context;
-    const struct entry *entry = &b->entries[b->at++];
-    (void)err;
-    if (entry->verdict == VERDICT_GOLD && entry->held_back) {
-        struct buf line;
-        buf_init(&line, SAMPLE_LINE_MAX);
-        sample_write(sample, &line);
-        (void)fwrite(line.data, 1, line.length, b->edits);
-        buf_free(&line);
-        return true;
-    }
-    bool gold = entry->verdict == VERDICT_GOLD;
-    if (!gold && (entry->verdict != VERDICT_SILVER || entry->held_back || !take_silver(b)))
-        return true;
     arena_reset(&b->arena);
-    struct facts *facts = arena_alloc(&b->arena, sizeof *facts);
+    struct facts *facts = *out = arena_alloc(&b->arena, sizeof *facts);
     facts_make(&sample->window, &sample->limits, facts);
     make_input(b, facts);
     buf_reset(&b->target);
@@ -311,12 +298,52 @@ static bool write_sample(void *context, const struct sample *sample, struct err 
         named_text(facts, sample->text, &b->arena, &b->target);
     else
         buf_add_text(&b->target, sample->text);
-    if (gold && b->options->format == MODEL_FORMAT_SLOTS) {
-        struct summary_text *usual = arena_alloc(&b->arena, sizeof *usual);
-        writer_write_named(facts, WRITER_HOUSE, &b->arena, usual);
-        habit_note(&b->habit, b->target.data ? b->target.data : "", summary_join(usual, &b->arena));
+}
+
+/* Before anything is written, since what is not an edit is told in the readers' order too. */
+static bool note_habit(void *context, const struct sample *sample, struct err *err)
+{
+    struct builder *b = context;
+    const struct entry *entry = &b->entries[b->at++];
+    struct facts *facts;
+    (void)err;
+    if (b->options->format != MODEL_FORMAT_SLOTS || entry->verdict != VERDICT_GOLD || entry->held_back)
+        return true;
+    retell(b, sample, &facts);
+    struct summary_text *usual = arena_alloc(&b->arena, sizeof *usual);
+    writer_write_named(facts, WRITER_HOUSE, &b->arena, usual);
+    habit_note(&b->habit, b->target.data ? b->target.data : "", summary_join(usual, &b->arena));
+    return true;
+}
+
+static void put_edit(struct builder *b, const struct sample *sample)
+{
+    struct buf line;
+    buf_init(&line, SAMPLE_LINE_MAX);
+    sample_write(sample, &line);
+    (void)fwrite(line.data, 1, line.length, b->edits);
+    buf_free(&line);
+}
+
+static bool write_sample(void *context, const struct sample *sample, struct err *err)
+{
+    struct builder *b = context;
+    const struct entry *entry = &b->entries[b->at++];
+    bool gold = entry->verdict == VERDICT_GOLD;
+    struct facts *facts;
+    (void)err;
+    if (gold && entry->held_back)
+        put_edit(b, sample);
+    if (entry->held_back || (!gold && (entry->verdict != VERDICT_SILVER || !take_silver(b))))
+        return true;
+    retell(b, sample, &facts);
+    const char *text = b->target.data ? arena_copy(&b->arena, b->target.data, b->target.length) : "";
+    if (!gold) {
+        buf_reset(&b->target);
+        habit_apply(&b->habit, text, &b->target);
+        text = b->target.data ? b->target.data : "";
     }
-    put_pair(b->pairs, b->input.data, b->target.data ? b->target.data : "", gold ? b->out->gold_weight : 1);
+    put_pair(b->pairs, b->input.data, text, gold ? b->out->gold_weight : 1);
     return true;
 }
 
@@ -351,21 +378,37 @@ static bool close_file(FILE *file, const char *path, struct err *err)
     return (fclose(file) == 0 && ok) || err_set(err, ERR_IO, "%s: cannot be written; is the disk full?", path);
 }
 
+/* As the default model was trained: half of the windows as the simulator makes them, half with vitals of their own ways. */
+static bool rehearse(struct builder *b, struct err *err)
+{
+    size_t varied = b->options->rehearsal / 2;
+    struct prepare_options options = { .seed = b->options->seed, .count = b->options->rehearsal - varied, .format = b->options->format, .house = true };
+    if (options.count && !prepare_pairs(&options, write_rehearsal, b, err))
+        return false;
+    options.count = varied;
+    options.varied = true;
+    return !varied || prepare_pairs(&options, write_rehearsal, b, err);
+}
+
+static bool read_again(struct builder *b, const char *samples_path, sample_visitor *visit, struct err *err)
+{
+    b->at = 0;
+    return samples_read(samples_path, visit, b, err);
+}
+
 static bool write_files(struct builder *b, const char *samples_path, const char *dir, struct err *err)
 {
     char pairs_path[PATH_MAX], edits_path[PATH_MAX];
-    struct prepare_options rehearsal = { .seed = b->options->seed, .count = b->options->rehearsal, .format = b->options->format };
-    b->out->gold_weight = gold_weight(b->out, b->silver_wanted + rehearsal.count);
+    b->out->gold_weight = gold_weight(b->out, b->silver_wanted + b->options->rehearsal);
     b->pairs = open_in(dir, "pairs.jsonl", pairs_path, err);
     b->edits = b->pairs ? open_in(dir, "edits.jsonl", edits_path, err) : NULL;
-    bool ok = b->edits && samples_read(samples_path, write_sample, b, err) &&
-              (!rehearsal.count || prepare_pairs(&rehearsal, write_rehearsal, b, err));
+    bool ok = b->edits && read_again(b, samples_path, note_habit, err) && read_again(b, samples_path, write_sample, err) && rehearse(b, err);
     if (b->pairs && !close_file(b->pairs, pairs_path, ok ? err : NULL))
         ok = false;
     if (b->edits && !close_file(b->edits, edits_path, ok ? err : NULL))
         ok = false;
     b->out->silver = b->silver_wanted;
-    b->out->rehearsal = rehearsal.count;
+    b->out->rehearsal = b->options->rehearsal;
     return ok && digest_file(pairs_path, DIGEST_SHA256, b->out->hash, NULL, err);
 }
 
