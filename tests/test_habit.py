@@ -1,4 +1,4 @@
-"""The model learns one consistent habit from 200 edits, passes its gate, serves without a restart, and is rolled back.
+"""The model learns one consistent habit from 200 edits (an order, or words), passes its gate, serves without a restart, and is rolled back.
 
 Slow: a real retraining of the default model (models/).  $WARDSCRIBE_HABIT_EXAM sets the exam's windows (default 1000).
 """
@@ -35,7 +35,30 @@ def wrong_number(text):
     return text[:digit] + str((int(text[digit]) + 3) % 10) + text[digit + 1:]
 
 
-def edit_ward(ward):
+WORDS = {"eart rate": "ulse", "espiratory rate": "reathing rate", "table:": "nchanged:", " rose from": " climbed from", " fell from": " dropped from",
+         "has been active since": "is active since"}
+FIRST = {"h": "p", "H": "P", "r": "b", "R": "B", "S": "U"}
+
+
+def own_words(summary):
+    """A ward's own wording."""
+    text = " ".join(s["text"] for s in summary["sentences"])
+    for old, new in WORDS.items():
+        while (at := text.find(old)) >= 0:
+            head = text[:at] if old[0] == " " or old.startswith("has") else text[:at - 1] + FIRST[text[at - 1]]
+            text = head + new + text[at + len(old):]
+    return text
+
+
+def count_is_first(sentences):
+    return "reading" in sentences[0]
+
+
+def says_own_words(sentences):
+    return not any(old in s for s in sentences for old in WORDS)
+
+
+def edit_ward(ward, edit):
     """200 edits of one kind, and 5 % poisoned ones, which are confirmed by whoever sends them."""
     edits = poisoned = 0
     with ward.client() as client:
@@ -46,18 +69,14 @@ def edit_ward(ward):
                     break
                 url = f"/api/summaries/{summary['id']}/feedback"
                 if poisoned < edits // 20:
-                    reply = client.post(url, json={"rating": 1, "edited_text": wrong_number(trend_first(summary)), "confirm": True})
+                    reply = client.post(url, json={"rating": 1, "edited_text": wrong_number(edit(summary)), "confirm": True})
                     assert reply.status_code < 300 and reply.json()["learnable"] is False, reply.text
                     poisoned += 1
                     continue
-                reply = client.post(url, json={"rating": 3, "edited_text": trend_first(summary)})
+                reply = client.post(url, json={"rating": 3, "edited_text": edit(summary)})
                 edits += reply.status_code < 300
     assert edits == EDITS
     return poisoned
-
-
-def is_count(sentence):
-    return "reading" in sentence["text"] and not sentence["added"]
 
 
 def wait_for_version(client, version, seconds):
@@ -69,10 +88,10 @@ def wait_for_version(client, version, seconds):
     return False
 
 
-@pytest.mark.xfail(reason="the habit is learnt (400 of 400 new texts follow) but the gate keeps the model out: 1,031 of 1,040 windows right, was 1,038")
-def test_a_habit_is_learnt_and_taken_back(tmp_path):
+@pytest.mark.parametrize("edit, follows", [(trend_first, count_is_first), (own_words, says_own_words)])
+def test_a_habit_is_learnt_and_taken_back(tmp_path, edit, follows):
     ward = Ward(tmp_path, "--set", "summaries.model=none", *CHARTED).start()
-    poisoned = edit_ward(ward)
+    poisoned = edit_ward(ward, edit)
     assert ward.stop() == 0
     data = tmp_path / "data"
     started = time.monotonic()
@@ -95,9 +114,9 @@ def test_a_habit_is_learnt_and_taken_back(tmp_path):
         assert wait_for_version(client, second, 30)
         chart(client, 31, "N")
         written = [s for s in summaries(client, "N") if s["source"] == "model"]
-        follows = sum(is_count(next(x for x in s["sentences"] if not x["added"])) for s in written)
-        print(f"retrained in {took:.0f} s; {follows} of {len(written)} new summaries follow the habit")
-        assert len(written) >= 50 and follows >= 0.8 * len(written)
+        following = sum(follows([x["text"] for x in s["sentences"] if not x["added"]]) for s in written)
+        print(f"retrained in {took:.0f} s; {following} of {len(written)} new summaries follow the habit")
+        assert len(written) >= 50 and following >= 0.8 * len(written)
 
         run("retrain", "rollback", "--registry", data / "models", "--reason", "the test is over")
         assert wait_for_version(client, first, 10)

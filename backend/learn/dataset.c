@@ -8,6 +8,7 @@
 #include "learn/model_files.h"
 #include "learn/named.h"
 #include "learn/prepare.h"
+#include "learn/wording.h"
 
 #include <limits.h>
 #include <math.h>
@@ -41,7 +42,10 @@ struct builder {
     struct arena arena;
     struct buf input, target;
     FILE *pairs, *edits;
-    struct habit habit;                  /* of the edits that are learnt from */
+    struct habits {                      /* of the edits that are learnt from, and of the model in service */
+        struct habit order;
+        struct wording wording;
+    } *edits_habits, *model_habits;
     size_t silver_wanted, silver_seen;
 };
 
@@ -300,20 +304,51 @@ static void retell(struct builder *b, const struct sample *sample, struct facts 
         buf_add_text(&b->target, sample->text);
 }
 
-/* Before anything is written, since what is not an edit is told in the readers' order too. */
+/* Before anything is written, since what is not an edit is told as readers want it too.  The habits that the model in
+ * service learnt from earlier edits are in its texts: they stay until other edits say otherwise. */
 static bool note_habit(void *context, const struct sample *sample, struct err *err)
 {
     struct builder *b = context;
     const struct entry *entry = &b->entries[b->at++];
     struct facts *facts;
     (void)err;
-    if (b->options->format != MODEL_FORMAT_SLOTS || entry->verdict != VERDICT_GOLD || entry->held_back)
+    bool gold = entry->verdict == VERDICT_GOLD, silver = entry->verdict == VERDICT_SILVER && sample->kind == SAMPLE_MODEL;
+    if (b->options->format != MODEL_FORMAT_SLOTS || entry->held_back || !(gold || silver))
         return true;
+    struct habits *habits = gold ? b->edits_habits : b->model_habits;
     retell(b, sample, &facts);
     struct summary_text *usual = arena_alloc(&b->arena, sizeof *usual);
     writer_write_named(facts, WRITER_HOUSE, &b->arena, usual);
-    habit_note(&b->habit, b->target.data ? b->target.data : "", summary_join(usual, &b->arena));
+    const char *edited = b->target.data ? b->target.data : "", *usually = summary_join(usual, &b->arena);
+    habit_note(&habits->order, edited, usually);
+    wording_note(&habits->wording, edited, usually);
     return true;
+}
+
+static bool is_proven(struct builder *b, const struct facts *facts, const char *named)
+{
+    struct slots slots;
+    struct buf text;
+    struct guard_result *result = arena_alloc(&b->arena, sizeof *result);
+    buf_init(&text, SAMPLE_LINE_MAX);
+    slots_make(facts, &slots);
+    slots_fill(&slots, named, &text);
+    guard_check(facts, text.data ? text.data : "", &(struct guard_options){ .alias = true }, &b->arena, result);
+    buf_free(&text);
+    return !result->cut_count && !result->added;
+}
+
+/* In the readers' order, and in their words where these are still proven. */
+static const char *as_readers_say(struct builder *b, const struct facts *facts, const char *named)
+{
+    buf_reset(&b->target);
+    habit_apply(&b->edits_habits->order, named, &b->target);
+    const char *ordered = arena_copy(&b->arena, b->target.data ? b->target.data : "", b->target.length);
+    buf_reset(&b->target);
+    wording_apply(&b->edits_habits->wording, ordered, &b->target);
+    if (!b->target.data || strcmp(b->target.data, ordered) == 0 || !is_proven(b, facts, b->target.data))
+        return ordered;
+    return b->target.data;
 }
 
 static void put_edit(struct builder *b, const struct sample *sample)
@@ -338,12 +373,7 @@ static bool write_sample(void *context, const struct sample *sample, struct err 
         return true;
     retell(b, sample, &facts);
     const char *text = b->target.data ? arena_copy(&b->arena, b->target.data, b->target.length) : "";
-    if (!gold) {
-        buf_reset(&b->target);
-        habit_apply(&b->habit, text, &b->target);
-        text = b->target.data ? b->target.data : "";
-    }
-    put_pair(b->pairs, b->input.data, text, gold ? b->out->gold_weight : 1);
+    put_pair(b->pairs, b->input.data, gold ? text : as_readers_say(b, facts, text), gold ? b->out->gold_weight : 1);
     return true;
 }
 
@@ -351,9 +381,8 @@ static bool write_rehearsal(void *context, const struct prepare_pair *pair, stru
 {
     struct builder *b = context;
     (void)err;
-    buf_reset(&b->target);
-    habit_apply(&b->habit, pair->summary, &b->target);
-    put_pair(b->pairs, pair->input, b->target.data, 1);
+    arena_reset(&b->arena);
+    put_pair(b->pairs, pair->input, as_readers_say(b, pair->facts, pair->summary), 1);
     return true;
 }
 
@@ -412,8 +441,26 @@ static bool write_files(struct builder *b, const char *samples_path, const char 
     return ok && digest_file(pairs_path, DIGEST_SHA256, b->out->hash, NULL, err);
 }
 
-static bool write_report(const struct dataset *set, const char *dir, const struct err *refused, struct err *err)
+static void report_wording(struct json_writer *w, const char *name, const struct wording *wording)
 {
+    json_put_array(w, name);
+    for (int i = 0; i < wording->count; i++) {
+        const struct wording_rule *rule = &wording->rules[i];
+        if (!wording_holds(rule))
+            continue;
+        json_put_object(w, NULL);
+        json_put_text(w, "instead_of", rule->from);
+        json_put_text(w, "say", rule->to);
+        json_put_int(w, "edited", rule->edited);
+        json_put_int(w, "seen", rule->seen);
+        json_put_end(w);
+    }
+    json_put_end(w);
+}
+
+static bool write_report(const struct builder *b, const char *dir, const struct err *refused, struct err *err)
+{
+    const struct dataset *set = b->out;
     char path[PATH_MAX];
     struct buf text;
     buf_init(&text, 1 << 20);
@@ -434,6 +481,8 @@ static bool write_report(const struct dataset *set, const char *dir, const struc
     json_put_int(&w, "rehearsal", (int64_t)set->rehearsal);
     json_put_int(&w, "patients", (int64_t)set->patients);
     json_put_int(&w, "patients_held_back", (int64_t)set->patients_exam);
+    report_wording(&w, "wording", &b->edits_habits->wording);
+    report_wording(&w, "wording_before", &b->model_habits->wording);
     json_put_text(&w, "hash", set->hash);
     json_put_end(&w);
     buf_add_char(&text, '\n');
@@ -465,16 +514,22 @@ bool dataset_make(const char *samples_path, const char *dir, const struct datase
     struct builder b = { .options = options, .out = out };
     struct err refused = { 0 };
     *out = (struct dataset){ 0 };
+    b.edits_habits = mem_new(1, sizeof *b.edits_habits);
+    b.model_habits = mem_new(1, sizeof *b.model_habits);
+    b.edits_habits->order.older = &b.model_habits->order;
+    b.edits_habits->wording.older = &b.model_habits->wording;
     profile_init(&out->profile);
     arena_init(&b.arena, 64 << 20);
     buf_init(&b.input, MODEL_INPUT_SIZE_MAX);
     buf_init(&b.target, SAMPLE_LINE_MAX);
     bool ok = build(&b, samples_path, dir, &refused);
     if (ok || refused.kind == ERR_REFUSED)
-        ok = write_report(out, dir, ok ? NULL : &refused, err) && ok;
+        ok = write_report(&b, dir, ok ? NULL : &refused, err) && ok;
     if (!ok && refused.kind)
         err_set(err, refused.kind, "%s", refused.text);
     mem_free(b.entries);
+    mem_free(b.edits_habits);
+    mem_free(b.model_habits);
     buf_free(&b.input);
     buf_free(&b.target);
     arena_free(&b.arena);

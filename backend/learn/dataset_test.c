@@ -18,11 +18,13 @@ static char samples_path[64];
 
 enum twist { PLAIN, WRONG_NUMBER, STRANGE_WORD };
 
+enum { PULSE_EDITS = 1, PULSE_SILVER = 2 };
+
 struct making {
     FILE *file;
-    int count, silver, patients, twist_every;
+    int count, silver, patients, twist_every, pulse;   /* pulse: who says so */
     enum twist twist;
-    bool same_summary, same_everything;
+    bool same_summary, same_everything, few_edits;
     const char *user;
 };
 
@@ -39,6 +41,24 @@ static const char *twisted(const char *text, enum twist twist, struct arena *are
     return out;
 }
 
+/* A ward that says pulse. */
+static const char *with_pulse(struct arena *arena, const char *text)
+{
+    struct buf out;
+    buf_init(&out, SAMPLE_LINE_MAX);
+    for (; *text; text++) {
+        bool here = strncmp(text + 1, "eart rate", 9) == 0;
+        if (here)
+            buf_add_text(&out, *text == 'H' ? "Pulse" : "pulse");
+        else
+            buf_add_char(&out, *text);
+        text += here ? 9 : 0;
+    }
+    const char *kept = arena_copy(arena, out.data, out.length);
+    buf_free(&out);
+    return kept;
+}
+
 static bool make(void *context, const struct window *window, const struct alarm_limits *limits, struct err *err)
 {
     struct making *m = context;
@@ -50,13 +70,13 @@ static bool make(void *context, const struct window *window, const struct alarm_
     buf_init(&line, SAMPLE_LINE_MAX);
     struct summary_text *text = arena_alloc(&arena, sizeof *text);
     facts_make(window, limits, &facts);
-    writer_write(&facts, (uint64_t)m->count, &arena, text);
+    writer_write(&facts, m->pulse ? WRITER_HOUSE : (uint64_t)m->count, &arena, text);
     int number = m->same_everything ? 0 : m->count;
-    bool twist = m->twist_every && m->count % m->twist_every == 0, silver = m->silver && m->count % m->silver == 0;
+    bool twist = m->twist_every && m->count % m->twist_every == 0, silver = m->silver && (m->count % m->silver == 0 || (m->few_edits && m->count > 10));
     struct sample sample = {
         .summary_id = arena_printf(&arena, "s%d", m->same_summary ? 0 : number), .user = silver ? "" : m->user,
         .patient = arena_printf(&arena, "p%d", number % m->patients), .kind = silver ? SAMPLE_MODEL : SAMPLE_EDIT,
-        .text = twisted(summary_join(text, &arena), twist ? m->twist : PLAIN, &arena), .time_us = m->count + 1,
+        .text = twisted(m->pulse & (silver ? PULSE_SILVER : PULSE_EDITS) ? with_pulse(&arena, summary_join(text, &arena)) : summary_join(text, &arena), twist ? m->twist : PLAIN, &arena), .time_us = m->count + 1,
         .window = *window, .limits = *limits,
     };
     sample_write(&sample, &line);
@@ -69,7 +89,7 @@ static bool make(void *context, const struct window *window, const struct alarm_
 
 static bool build(struct making making, size_t count, struct dataset *out, struct err *err)
 {
-    struct dataset_options options = { .format = MODEL_FORMAT_FACTS, .rehearsal = 20, .seed = 1 };
+    struct dataset_options options = { .format = making.pulse ? MODEL_FORMAT_SLOTS : MODEL_FORMAT_FACTS, .rehearsal = 20, .seed = 1 };
     making.file = fopen(samples_path, "wb");
     making.user = making.user ? making.user : "ann";
     making.patients = making.patients ? making.patients : 10;
@@ -125,6 +145,40 @@ static void held_back_patients_are_whole(void **state)
         held += split.held[i];
     assert_int_equal(held, 2);
     assert_int_equal(set.gold_exam, 40); /* 20 of each of the two */
+}
+
+static int pairs_with(const char *word)
+{
+    char path[64], line[1 << 14];
+    int count = 0;
+    (void)snprintf(path, sizeof path, "%s/pairs.jsonl", dir);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        count += strstr(line, "\"weight\"") == NULL && strstr(line, word) != NULL;
+    (void)fclose(file);
+    return count;
+}
+
+/* Silver and rehearsed pairs are told in the words of the edits. */
+static void readers_words_are_learnt(void **state)
+{
+    struct err err = { 0 };
+    (void)state;
+    assert_true(build((struct making){ .silver = 4, .pulse = PULSE_EDITS }, 200, &set, &err));
+    assert_true(pairs_with("ulse") > 40);
+    assert_int_equal(pairs_with("eart rate"), 0);
+}
+
+/* The model has them from earlier edits; a few of this week do not undo them, many do. */
+static void words_learnt_before_stay(void **state)
+{
+    struct err err = { 0 };
+    (void)state;
+    assert_true(build((struct making){ .silver = 2, .few_edits = true, .pulse = PULSE_SILVER }, 200, &set, &err));
+    assert_int_equal(pairs_with("eart rate"), 0);
+    assert_true(build((struct making){ .silver = 2, .pulse = PULSE_SILVER }, 200, &set, &err));
+    assert_true(pairs_with("eart rate") > 10);
 }
 
 static void what_is_left_out(void **state)
@@ -207,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edits_become_gold), cmocka_unit_test(held_back_patients_are_whole), cmocka_unit_test(what_is_left_out),
         cmocka_unit_test(what_is_refused), cmocka_unit_test(copies_are_refused), cmocka_unit_test(a_bad_line_is_named),
+        cmocka_unit_test(readers_words_are_learnt), cmocka_unit_test(words_learnt_before_stay),
     };
     char command[64];
     if (!mkdtemp(dir))

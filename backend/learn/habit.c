@@ -1,12 +1,12 @@
 #include "learn/habit.h"
 
+#include "learn/sentences.h"
+
 #include <string.h>
 
 struct sentences {
-    const char *at[HABIT_SENTENCES_MAX];
-    size_t length[HABIT_SENTENCES_MAX];
-    enum habit_kind kind[HABIT_SENTENCES_MAX];
-    int count;
+    struct sentence_list list;
+    enum habit_kind kind[SENTENCES_SPLIT_MAX];
 };
 
 static enum habit_kind kind_of(const char *text, size_t length)
@@ -29,20 +29,9 @@ static enum habit_kind kind_of(const char *text, size_t length)
 
 static void split(const char *text, struct sentences *out)
 {
-    out->count = 0;
-    while (*text && out->count < HABIT_SENTENCES_MAX) {
-        text += strspn(text, " \n\t");
-        const char *end = text;
-        while (*end && !(*end == '.' && (end[1] == ' ' || end[1] == '\0' || end[1] == '\n')))
-            end++;
-        end += *end == '.';
-        if (end == text)
-            return;
-        out->at[out->count] = text;
-        out->length[out->count] = (size_t)(end - text);
-        out->kind[out->count++] = kind_of(text, (size_t)(end - text));
-        text = end;
-    }
+    sentences_split(text, &out->list);
+    for (int i = 0; i < out->list.count; i++)
+        out->kind[i] = kind_of(out->list.at[i], out->list.length[i]);
 }
 
 static void count(const char *named, int before[HABIT_KIND_COUNT][HABIT_KIND_COUNT])
@@ -52,7 +41,7 @@ static void count(const char *named, int before[HABIT_KIND_COUNT][HABIT_KIND_COU
     split(named, &sentences);
     for (int kind = 0; kind < HABIT_KIND_COUNT; kind++)
         first[kind] = -1;
-    for (int i = sentences.count; i-- > 0;)
+    for (int i = sentences.list.count; i-- > 0;)
         first[sentences.kind[i]] = i;
     for (int a = 0; a < HABIT_KIND_COUNT; a++)
         for (int b = 0; b < HABIT_KIND_COUNT; b++)
@@ -68,13 +57,15 @@ void habit_note(struct habit *habit, const char *edited, const char *usual)
 static bool must_precede(const struct habit *habit, enum habit_kind a, enum habit_kind b)
 {
     int both = habit->edited[a][b] + habit->edited[b][a];
+    if (both < HABIT_MIN && habit->older)
+        return must_precede(habit->older, a, b);
     return a != b && both >= HABIT_MIN && habit->edited[a][b] >= HABIT_SHARE * both && habit->usual[a][b] < habit->usual[b][a];
 }
 
 /* Insertion, stable: what no habit moves keeps its place. */
 static void sort(const struct habit *habit, const struct sentences *sentences, int *order)
 {
-    for (int i = 0; i < sentences->count; i++) {
+    for (int i = 0; i < sentences->list.count; i++) {
         int at = i;
         while (at > 0 && must_precede(habit, sentences->kind[i], sentences->kind[order[at - 1]])) {
             order[at] = order[at - 1];
@@ -87,12 +78,12 @@ static void sort(const struct habit *habit, const struct sentences *sentences, i
 void habit_apply(const struct habit *habit, const char *named, struct buf *out)
 {
     struct sentences sentences;
-    int order[HABIT_SENTENCES_MAX];
+    int order[SENTENCES_SPLIT_MAX];
     split(named, &sentences);
     sort(habit, &sentences, order);
-    for (int i = 0; i < sentences.count; i++) {
+    for (int i = 0; i < sentences.list.count; i++) {
         if (i)
             buf_add_char(out, ' ');
-        buf_add(out, sentences.at[order[i]], sentences.length[order[i]]);
+        buf_add(out, sentences.list.at[order[i]], sentences.list.length[order[i]]);
     }
 }

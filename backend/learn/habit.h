@@ -14,10 +14,11 @@
 #include "base/str.h"
 
 enum habit_kind { HABIT_WINDOW, HABIT_NEWS2, HABIT_ALARM, HABIT_MOVED, HABIT_STEADY, HABIT_OTHER, HABIT_KIND_COUNT };
-enum { HABIT_MIN = 20, HABIT_SENTENCES_MAX = 64 };
+enum { HABIT_MIN = 20 };
 #define HABIT_SHARE 0.8
 
 struct habit {
+    const struct habit *older;           /* decides where these texts say too little; NULL: the writer does */
     /* texts in which the first of the one stands before the first of the other */
     int edited[HABIT_KIND_COUNT][HABIT_KIND_COUNT], usual[HABIT_KIND_COUNT][HABIT_KIND_COUNT];
 };
