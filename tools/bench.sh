@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 export BUILD="${BUILD:-build}"
-known="alarm ingest_parse ingest http summaries"
+known="alarm ingest_parse ingest http summaries precision"
 # Beside these: t5 installs PyTorch and other peers (several GB) and takes a quarter of an hour: bench.sh t5
 for name in ${*:-$known}; do
     if [ -x "bench/$name/run.py" ]; then
