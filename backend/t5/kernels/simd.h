@@ -82,17 +82,20 @@ INLINE vf multiply(enum words words, vf sum, int32_t a, vf w)
     }
 }
 
-/* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart. */
+/* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart.  next: NULL, or
+ * what is asked for meanwhile, a cache line a step. */
 /* Keys and values in bf16 and int8 are read once a step, from memory: they are asked for 4 KB ahead, which
  * is more than memory's latency at 64 to 128 bytes in 10 cycles. */
 enum { AHEAD = 4096, FEW_ROWS = 4 };
 
 INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride,
-                 const unsigned char *w, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
+                 const unsigned char *w, const unsigned char *next, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
 {
     const size_t size = vector_size(words);
     for (int s = 0; s < steps; s++, w += step_size) {
         vf weights[TILE_VECTORS];
+        if (next)
+            __builtin_prefetch(next + (size_t)s * 64, 0, 2);
         UNROLL
         for (int v = 0; v < vectors; v++) {
             weights[v] = load_weights(words, w + (size_t)v * size);
@@ -111,10 +114,12 @@ INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, siz
 
 /* The same for int8.  Its sums are integers from start to end: a compiler that has to turn vectors of
  * floats into integers and back at each step keeps them in memory. */
-INLINE void tile_int8(int rows, bool ahead, const uint32_t *a, size_t a_stride, const unsigned char *w, int steps,
-                      vi sums[TILE_ROWS][TILE_VECTORS])
+INLINE void tile_int8(int rows, bool ahead, const uint32_t *a, size_t a_stride, const unsigned char *w, const unsigned char *next,
+                      int steps, vi sums[TILE_ROWS][TILE_VECTORS])
 {
     for (int s = 0; s < steps; s++, w += T5_STEP_SIZE) {
+        if (!ahead)
+            __builtin_prefetch(next + (size_t)s * 64, 0, 2);
         vi weights[TILE_VECTORS];
         UNROLL
         for (int v = 0; v < TILE_VECTORS; v++)
@@ -147,6 +152,14 @@ INLINE const unsigned char *tile_weights(const struct t5_packed *weights, int bl
          + (size_t)part * TILE_VECTORS * LANES * 4;
 }
 
+/* The next block is asked for while this one's rows pass, a cache line a step: the first four tiles of rows ask
+ * for all of it, later ones again for the last quarter, which costs nothing. */
+INLINE const unsigned char *next_weights(const struct t5_product *p, int row, int block)
+{
+    int tile = (row - p->row) / TILE_ROWS, quarter = tile < 3 ? tile : 3;
+    return p->weights->data + ((size_t)(block + 1) * T5_STEP_SIZE + (size_t)quarter * 64) * (size_t)p->weights->steps;
+}
+
 INLINE void put(const struct t5_product *p, int row, int column, vf y)
 {
     float *out = p->out + (size_t)row * p->out_stride + (column - p->out_column);
@@ -158,7 +171,7 @@ INLINE void product_tile(enum words words, int rows, const struct t5_product *p,
     vf sums[TILE_ROWS][TILE_VECTORS];
     clear_tile(sums);
     tile(words, rows, TILE_VECTORS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
-         tile_weights(p->weights, block, part), T5_STEP_SIZE, p->weights->steps, sums);
+         tile_weights(p->weights, block, part), next_weights(p, row, block), T5_STEP_SIZE, p->weights->steps, sums);
     int column = block * T5_BLOCK + part * TILE_VECTORS * LANES;
     UNROLL
     for (int r = 0; r < rows; r++)
@@ -179,7 +192,7 @@ INLINE void product_tile_int8(int rows, const struct t5_product *p, int row, int
             sums[r][v] = start;
     }
     tile_int8(rows, p->row_end - p->row <= FEW_ROWS && rows <= FEW_ROWS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
-              tile_weights(p->weights, block, part), p->weights->steps, sums);
+              tile_weights(p->weights, block, part), next_weights(p, row, block), p->weights->steps, sums);
     UNROLL
     for (int r = 0; r < rows; r++) {
         vf row_scale = spread_f(p->rows.scale[row + r]);
@@ -442,7 +455,7 @@ INLINE void attention_scores(enum words words, int rows, const struct t5_attenti
         vf sums[TILE_ROWS][TILE_VECTORS];
         clear_tile(sums);
         tile(words, rows, TILE_VECTORS, query, a->query_stride, (const unsigned char *)a->keys + place * item,
-             T5_BLOCK * item, a->head_size, sums);
+             NULL, T5_BLOCK * item, a->head_size, sums);
         UNROLL
         for (int r = 0; r < rows; r++)
             UNROLL
@@ -462,7 +475,7 @@ INLINE void attention_values(enum words words, int rows, int vectors, const stru
     vf sums[TILE_ROWS][TILE_VECTORS];
     clear_tile(sums);
     tile(words, rows, vectors, (const uint32_t *)(const void *)a->scratch, (size_t)t5_padded(a->key_count),
-         (const unsigned char *)a->values + (size_t)column * item, a->value_stride * item, a->key_count, sums);
+         (const unsigned char *)a->values + (size_t)column * item, NULL, a->value_stride * item, a->key_count, sums);
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
