@@ -1,7 +1,7 @@
 /* fast.h - T5's two forward passes over packed weights: the encoder over whole texts, the decoder one
  * token at a time for every beam of every request.
  *
- * Layout.  A head's values are padded to 16 (`head_width`) and rows to 64 floats; the pads are zero in
+ * Layout.  A head's values are padded to 16, in int8 to 64 (`head_width`), and rows to 64 floats; the pads are zero in
  * the weights, so they are zero everywhere and no kernel has a tail.
  *     width   d_model padded      inner  heads * head_width, padded      ff_width  d_ff padded
  * Precision is a property of each matrix: a model is fp32, bf16, or int8 with single matrices kept in
@@ -66,7 +66,7 @@ enum { FAST_FP32_PARAMETERS_MAX = 16 << 20 };   /* 64 MB in fp32 */
 /* ---- one request's memory ---- */
 
 /* Keys and values: of the encoder's states (cross) and of the tokens written so far (self).
- *     cross  [layer][head] { keys: blocks as in t5_attention; values [input][head_width] }
+ *     cross  [layer][head] { keys, values } as in t5_attention
  *     self   [layer][head][position][slot] { key, value }; a slot is the row that wrote it
  *     scales, int8: cross [layer][head][2][input padded], self [layer][head][position][slot][2]
  * Which slot a row continues at a position is in `slot`; beams are reordered there and nowhere else. */

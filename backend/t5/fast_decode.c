@@ -19,6 +19,12 @@ struct scratch {                 /* of one member */
     struct t5_rows packed;
 };
 
+static size_t scores_size(void)
+{
+    size_t across = t5_attention_scratch(T5_TOKENS_MAX), back = t5_history_scratch(T5_TOKENS_MAX);
+    return across > back ? across : back;
+}
+
 struct fast_decoder {
     const struct fast_model *model;
     int thread_count, row_max;
@@ -61,7 +67,7 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
     d->packed = (struct t5_rows){ take(base, &used, rows * words * 4), words, take(base, &used, rows * f) };
     for (int t = 0; t < d->thread_count; t++) {
         d->scratch[t].normed = take(base, &used, (size_t)fast_widest(m) * f);
-        d->scratch[t].scores = take(base, &used, T5_ATTENTION_ROWS * (T5_TOKENS_MAX + T5_BLOCK) * f);
+        d->scratch[t].scores = take(base, &used, scores_size() * f);
         d->scratch[t].packed = (struct t5_rows){ take(base, &used, rows * words * 4), words, take(base, &used, rows * f) };
     }
     return used;
@@ -223,6 +229,15 @@ static void keep_new(const struct fast_model *m, const struct fast_group *group,
     }
 }
 
+/* Whose keys the next look at this layer reads: the next head's, or the next request's first; NULL: nobody's. */
+static const struct fast_group *next_look(const struct step *s, const struct fast_group *group, int *head)
+{
+    if (++*head < s->model->config->head_count)
+        return group;
+    *head = 0;
+    return group + 1 < s->groups + s->group_count ? group + 1 : NULL;
+}
+
 /* One head of one request: its rows' new keys and values are kept, then each row looks back. */
 static void look_back(const struct step *s, int layer, const struct fast_group *group, int head)
 {
@@ -232,9 +247,12 @@ static void look_back(const struct step *s, int layer, const struct fast_group *
     struct fast_place at = fast_self(q, m, layer, head);
     size_t column = (size_t)head * (size_t)m->head_width;
     const float *rows = d->qkv + (size_t)group->row * d->qkv_stride + column;
+    int next_head = head;
+    const struct fast_group *next = next_look(s, group, &next_head);
+    struct fast_place then = next ? fast_self(next->sequence, m, layer, next_head) : (struct fast_place){ 0 };
     keep_new(m, group, at, rows, d->qkv_stride);
     m->kernels->history(&(struct t5_history){
-        .kept = at.keys, .scales = at.key_scales, .next_head = head + 1 < m->config->head_count ? q->self_step : 0,
+        .kept = at.keys, .scales = at.key_scales, .next = then.keys, .next_scales = then.key_scales,
         .slot_count = q->slot_count, .length = q->position + 1, .head_size = m->head_width, .items = m->items,
         .slot = q->slot[0], .slot_stride = (size_t)q->length_max,
         .query = rows, .query_stride = d->qkv_stride, .query_count = group->row_count,
@@ -249,10 +267,12 @@ static void look_across(const struct step *s, int layer, const struct fast_group
     struct fast_decoder *d = s->decoder;
     struct fast_place at = fast_cross(group->sequence, m, layer, head);
     size_t column = (size_t)head * (size_t)m->head_width;
+    int next_head = head;
+    const struct fast_group *next = next_look(s, group, &next_head);
     m->kernels->attention(&(struct t5_attention){
         .keys = at.keys, .values = at.values, .key_scales = at.key_scales, .value_scales = at.value_scales,
         .value_stride = (size_t)m->head_width, .key_count = group->sequence->input_count, .head_size = m->head_width,
-        .items = m->items,
+        .items = m->items, .next = next ? fast_cross(next->sequence, m, layer, next_head).keys : NULL,
         .query = d->qkv + (size_t)group->row * d->qkv_stride + column, .query_stride = d->qkv_stride,
         .query_count = group->row_count,
         .out = d->context + (size_t)group->row * (size_t)m->inner + column, .out_stride = (size_t)m->inner,

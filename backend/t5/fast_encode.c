@@ -18,14 +18,22 @@ struct scratch {                 /* of one member */
 
 struct span {                    /* one text's place */
     int row;
-    size_t keys, key_step;       /* floats: where its keys start; from one head's to the next's */
+    size_t first, step;          /* padded tokens: where its keys start; from one head's to the next's */
+};
+
+/* Of one layer: [text][head][token padded]; scales in int8 only.  Other values stay where they are, in qkv. */
+struct kept {
+    unsigned char *keys, *values;
+    float *key_scales, *value_scales;
 };
 
 struct fast_encoder {
     const struct fast_model *model;
     int thread_count, token_max, text_max;
     size_t x_stride, qkv_stride, hidden_stride;
-    float *x, *qkv[2], *keys[2];
+    enum t5_items items;         /* of its keys and values: bf16's stay fp32 */
+    float *x, *qkv[2];
+    struct kept kept[2];
     struct scratch *scratch;     /* [thread_count] */
     struct span *spans;          /* [text_max] */
     void *memory;
@@ -40,6 +48,21 @@ struct pass {
     struct scratch *scratch;
 };
 
+/* ---- keys and values ---- */
+
+static size_t place_of(const struct fast_encoder *e, int text, int head)
+{
+    return e->spans[text].first + (size_t)head * e->spans[text].step;
+}
+
+static struct kept kept_at(const struct fast_encoder *e, int parity, size_t place)
+{
+    const struct kept *k = &e->kept[parity];
+    size_t vector = (size_t)e->model->head_width * t5_item_size(e->items);
+    return (struct kept){ k->keys + place * vector, k->values ? k->values + place * vector : NULL,
+                          k->key_scales ? k->key_scales + place : NULL, k->value_scales ? k->value_scales + place : NULL };
+}
+
 /* ---- memory: laid out twice, first to measure ---- */
 
 static void *take(unsigned char *base, size_t *used, size_t size)
@@ -53,11 +76,15 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
 {
     const struct fast_model *m = e->model;
     size_t used = 0, tokens = (size_t)e->token_max, f = sizeof(float), words = (size_t)fast_words(m);
-    size_t key_columns = tokens + (size_t)e->text_max * T5_BLOCK;
+    size_t places = (tokens + (size_t)e->text_max * T5_BLOCK) * (size_t)m->config->head_count;
+    size_t vectors = places * (size_t)m->head_width * t5_item_size(e->items), bytes = e->items == T5_ITEMS_INT8;
     e->x = take(base, &used, tokens * e->x_stride * f);
     for (int i = 0; i < 2; i++) {
         e->qkv[i] = take(base, &used, tokens * e->qkv_stride * f);
-        e->keys[i] = take(base, &used, key_columns * (size_t)m->inner * f);
+        e->kept[i].keys = take(base, &used, vectors);
+        e->kept[i].values = take(base, &used, vectors * bytes);
+        e->kept[i].key_scales = take(base, &used, places * f * bytes);
+        e->kept[i].value_scales = take(base, &used, places * f * bytes);
     }
     for (int t = 0; t < e->thread_count; t++) {
         struct scratch *s = &e->scratch[t];
@@ -65,7 +92,7 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
         s->normed = take(base, &used, (size_t)fast_widest(m) * f);
         s->context = take(base, &used, CHUNK * (size_t)m->inner * f);
         s->hidden = take(base, &used, CHUNK * e->hidden_stride * f);
-        s->scores = take(base, &used, T5_ATTENTION_ROWS * (tokens + T5_BLOCK) * f);
+        s->scores = take(base, &used, t5_attention_scratch((int)tokens) * f);
     }
     return used;
 }
@@ -73,7 +100,7 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
 struct fast_encoder *fast_encoder_new(const struct fast_model *model, int thread_count, int token_max, int text_max)
 {
     struct fast_encoder *e = mem_new(1, sizeof *e);
-    *e = (struct fast_encoder){ .model = model, .thread_count = thread_count, .token_max = token_max, .text_max = text_max,
+    *e = (struct fast_encoder){ .items = model->items == T5_ITEMS_INT8 ? T5_ITEMS_INT8 : T5_ITEMS_FP32, .model = model, .thread_count = thread_count, .token_max = token_max, .text_max = text_max,
                                 .x_stride = fast_stride(model->width), .qkv_stride = fast_stride(3 * model->inner),
                                 .hidden_stride = fast_stride(2 * (model->ff_width > model->inner ? model->ff_width : model->inner)) };
     e->scratch = mem_new((size_t)thread_count, sizeof *e->scratch);
@@ -142,6 +169,18 @@ static void multiply_and_activate(const struct pass *p, const struct t5_packed *
     }
 }
 
+static void keep_head(const struct pass *p, int parity, struct piece piece, int head)
+{
+    struct fast_encoder *e = p->encoder;
+    const struct fast_model *m = p->model;
+    struct kept at = kept_at(e, parity, place_of(e, piece.text, head));
+    const float *keys = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + m->inner + head * m->head_width;
+    m->kernels->keep_keys(keys, e->qkv_stride, piece.from, piece.to - piece.from, m->head_width, e->items, at.keys, at.key_scales);
+    if (e->items == T5_ITEMS_INT8)
+        m->kernels->keep_values(keys + m->inner, e->qkv_stride, piece.from, piece.to - piece.from, m->head_width, e->items,
+                                at.values, at.value_scales);
+}
+
 static void keys_and_values(const struct pass *p, const struct fast_layer *layer, int parity, int row, int end)
 {
     struct fast_encoder *e = p->encoder;
@@ -151,11 +190,8 @@ static void keys_and_values(const struct pass *p, const struct fast_layer *layer
     multiply(p, &layer->self.in, 0, layer->self.in.blocks, end - row, qkv, e->qkv_stride, false);
     while (row < end) {
         struct piece piece = piece_at(p, row, end);
-        const struct span *span = &e->spans[piece.text];
         for (int h = 0; h < m->config->head_count; h++)
-            m->kernels->keep_keys(e->qkv[parity] + (size_t)row * e->qkv_stride + m->inner + h * m->head_width, e->qkv_stride,
-                                  piece.from, piece.to - piece.from, m->head_width, T5_ITEMS_FP32,
-                                  e->keys[parity] + span->keys + (size_t)h * span->key_step, NULL);
+            keep_head(p, parity, piece, h);
         row += piece.to - piece.from;
     }
 }
@@ -164,18 +200,18 @@ static void attend(const struct pass *p, int parity, struct piece piece, int chu
 {
     struct fast_encoder *e = p->encoder;
     const struct fast_model *m = p->model;
-    const struct span *span = &e->spans[piece.text];
     for (int h = 0; h < m->config->head_count; h++) {
-        size_t at = (size_t)(h * m->head_width);
+        size_t column = (size_t)(h * m->head_width);
+        struct kept at = kept_at(e, parity, place_of(e, piece.text, h));
+        const float *values = e->qkv[parity] + (size_t)e->spans[piece.text].row * e->qkv_stride + 2 * (size_t)m->inner + column;
         m->kernels->attention(&(struct t5_attention){
-            .keys = e->keys[parity] + span->keys + (size_t)h * span->key_step,
-            .values = e->qkv[parity] + (size_t)span->row * e->qkv_stride + 2 * (size_t)m->inner + at,
-            .value_stride = e->qkv_stride, .key_count = p->texts[piece.text].count,
-            .head_size = m->head_width,
-            .query = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + at, .query_stride = e->qkv_stride,
+            .keys = at.keys, .key_scales = at.key_scales, .value_scales = at.value_scales, .items = e->items,
+            .values = e->items == T5_ITEMS_INT8 ? (const void *)at.values : values, .value_stride = e->qkv_stride,
+            .key_count = p->texts[piece.text].count, .head_size = m->head_width,
+            .query = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + column, .query_stride = e->qkv_stride,
             .query_count = piece.to - piece.from,
             .bias = m->encoder_bias + (size_t)h * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - piece.from,
-            .out = p->scratch->context + (size_t)(piece.row - chunk) * (size_t)m->inner + at, .out_stride = (size_t)m->inner,
+            .out = p->scratch->context + (size_t)(piece.row - chunk) * (size_t)m->inner + column, .out_stride = (size_t)m->inner,
             .scratch = p->scratch->scores });
     }
 }
@@ -206,15 +242,14 @@ static void keep_memory(const struct pass *p, int layer, struct piece piece, int
 {
     const struct fast_model *m = p->model;
     struct fast_sequence *s = p->texts[piece.text].sequence;
-    size_t stride = p->encoder->hidden_stride, vector = (size_t)m->head_width * t5_item_size(m->items);
+    size_t stride = p->encoder->hidden_stride;
     const float *keys = p->scratch->hidden + (size_t)(piece.row - chunk) * stride, *values = keys + m->inner;
     for (int h = 0; s && h < m->config->head_count; h++) {
         struct fast_place at = fast_cross(s, m, layer, h);
         m->kernels->keep_keys(keys + h * m->head_width, stride, piece.from, piece.to - piece.from, m->head_width, m->items,
                               at.keys, at.key_scales);
-        for (int t = piece.from; t < piece.to; t++)
-            m->kernels->keep(values + (size_t)(t - piece.from) * stride + h * m->head_width, m->head_width, m->items,
-                             at.values + (size_t)t * vector, at.value_scales ? at.value_scales + t : NULL);
+        m->kernels->keep_values(values + h * m->head_width, stride, piece.from, piece.to - piece.from, m->head_width, m->items,
+                                at.values, at.value_scales);
     }
 }
 
@@ -246,15 +281,27 @@ static void finish(const struct pass *p, int row, int end)
 
 /* ---- the pass ---- */
 
+/* The pads are read, and must not be NaN. */
+static void clear_pads(struct fast_encoder *e, int text, int count)
+{
+    for (int parity = 0; parity < 2 && e->items == T5_ITEMS_INT8; parity++)
+        for (int h = 0; h < e->model->config->head_count; h++) {
+            struct kept at = kept_at(e, parity, place_of(e, text, h));
+            memset(at.key_scales + count, 0, (e->spans[text].step - (size_t)count) * sizeof(float));
+            memset(at.value_scales + count, 0, (e->spans[text].step - (size_t)count) * sizeof(float));
+        }
+}
+
 static int lay_texts(struct fast_encoder *e, const struct fast_text *texts, int text_count)
 {
     int rows = 0;
     size_t keys = 0;
     CHECK(text_count <= e->text_max);
     for (int t = 0; t < text_count; t++) {
-        e->spans[t] = (struct span){ rows, keys, (size_t)(t5_padded(texts[t].count) * e->model->head_width) };
+        e->spans[t] = (struct span){ rows, keys, (size_t)t5_padded(texts[t].count) };
+        clear_pads(e, t, texts[t].count);
         rows += texts[t].count;
-        keys += e->spans[t].key_step * (size_t)e->model->config->head_count;
+        keys += e->spans[t].step * (size_t)e->model->config->head_count;
     }
     CHECK(rows <= e->token_max);
     return rows;

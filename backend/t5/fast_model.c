@@ -221,9 +221,10 @@ static struct fast_model *model_new(const struct checkpoint *checkpoint, enum t5
     struct fast_model *m = mem_new(1, sizeof *m);
     *m = (struct fast_model){
         .checkpoint = checkpoint, .config = config, .kernels = kernels, .precision = fast_precision(precision, checkpoint),
-        .width = t5_padded(config->d_model), .head_width = (config->d_kv + 15) & ~15, .ff_width = t5_padded(config->d_ff),
+        .width = t5_padded(config->d_model), .ff_width = t5_padded(config->d_ff),
     };
     m->items = m->precision == T5_INT8 ? T5_ITEMS_INT8 : m->precision == T5_BF16 ? T5_ITEMS_BF16 : T5_ITEMS_FP32;
+    m->head_width = m->precision == T5_INT8 ? t5_padded(config->d_kv) : (config->d_kv + 15) & ~15;
     m->inner = t5_padded(config->head_count * m->head_width);
     m->encoder = mem_new((size_t)config->layer_count, sizeof *m->encoder);
     m->decoder = mem_new((size_t)config->decoder_layer_count, sizeof *m->decoder);

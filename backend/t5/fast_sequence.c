@@ -1,15 +1,21 @@
 #include "base/mem.h"
 #include "t5/fast.h"
 
+#include <string.h>
 #include <sys/mman.h>
+
+static size_t heads_of(const struct fast_model *m)
+{
+    return (size_t)m->config->decoder_layer_count * (size_t)m->config->head_count;
+}
 
 /* Laid out twice: first to measure, then in the block. */
 static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsigned char *base)
 {
     size_t item = t5_item_size(m->items), scale = m->items == T5_ITEMS_INT8 ? sizeof(float) : 0, table = (size_t)s->slot_count * (size_t)s->length_max;
-    size_t heads = (size_t)m->config->decoder_layer_count * (size_t)m->config->head_count, width = (size_t)m->head_width;
+    size_t heads = heads_of(m), width = (size_t)m->head_width;
     s->values_at = (size_t)t5_padded(s->input_count) * width;
-    s->cross_step = s->values_at + (size_t)t5_padded(s->input_count * m->head_width);
+    s->cross_step = s->values_at + (size_t)t5_padded((s->input_count + 3) / 4 * 4 * m->head_width);
     s->self_step = table * 2 * width;
     const struct { void **at; size_t size; } parts[] = {
         { &s->cross, heads * s->cross_step * item },
@@ -50,6 +56,8 @@ bool fast_sequence_reserve(struct fast_sequence *s, const struct fast_model *mod
     }
     if (s->memory)
         (void)lay_out(s, model, s->memory);
+    if (s->memory && model->items == T5_ITEMS_INT8)   /* the pads are read, and must not be NaN */
+        memset(s->cross_scales, 0, heads_of(model) * 2 * (size_t)t5_padded(s->input_count) * sizeof *s->cross_scales);
     return s->memory != NULL;
 }
 

@@ -44,10 +44,17 @@ static inline __attribute__((always_inline)) vf8 sum_each(const vf8 *v)
 #define SIMD_SUM(v) sum_lanes((__m256)(v))
 #define SIMD_SUMS(v) sum_each(v)
 #define SIMD_WIDEN(p) ((vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(p))), 16))
-#define SIMD_WIDEN_INT8(p) ((vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(p)))))
+#define SIMD_TURN_BYTES(v) turn_bytes(v)
 #define SIMD_NEAREST(v) ((vi)_mm256_cvtps_epi32((__m256)(v)))
 #define SIMD_ANY(mask) (!_mm256_testz_si256((__m256i)(mask), (__m256i)(mask)))
 
+static inline __attribute__((always_inline)) void turn_bytes(vi8 v[4])
+{
+    __m256i a = _mm256_unpacklo_epi8((__m256i)v[0], (__m256i)v[1]), b = _mm256_unpackhi_epi8((__m256i)v[0], (__m256i)v[1]);
+    __m256i c = _mm256_unpacklo_epi8((__m256i)v[2], (__m256i)v[3]), d = _mm256_unpackhi_epi8((__m256i)v[2], (__m256i)v[3]);
+    v[0] = (vi8)_mm256_unpacklo_epi16(a, c), v[1] = (vi8)_mm256_unpackhi_epi16(a, c);
+    v[2] = (vi8)_mm256_unpacklo_epi16(b, d), v[3] = (vi8)_mm256_unpackhi_epi16(b, d);
+}
 
 static inline __attribute__((always_inline)) vf8 dot_bf16(vf8 sum, vi8 a, vi8 w)
 {

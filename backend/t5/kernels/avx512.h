@@ -9,7 +9,7 @@
 #define SIMD_SUM(v) _mm512_reduce_add_ps((__m512)(v))
 #define SIMD_SUMS(v) sum_each(v)
 #define SIMD_WIDEN(p) ((vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)(p))), 16))
-#define SIMD_WIDEN_INT8(p) ((vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)(p)))))
+#define SIMD_TURN_BYTES(v) turn_bytes(v)
 #define SIMD_NEAREST(v) ((vi)_mm512_cvtps_epi32((__m512)(v)))
 #define SIMD_LARGER(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define SIMD_LARGEST(v) _mm512_reduce_max_ps((__m512)(v))
@@ -42,6 +42,14 @@ static inline __attribute__((always_inline)) vf16 sum_each(const vf16 *v)
 {
     __m512 low = sum_parts(sum_four(v), sum_four(v + 4)), high = sum_parts(sum_four(v + 8), sum_four(v + 12));
     return (vf16)sum_parts(low, high);
+}
+
+static inline __attribute__((always_inline)) void turn_bytes(vi16 v[4])
+{
+    __m512i a = _mm512_unpacklo_epi8((__m512i)v[0], (__m512i)v[1]), b = _mm512_unpackhi_epi8((__m512i)v[0], (__m512i)v[1]);
+    __m512i c = _mm512_unpacklo_epi8((__m512i)v[2], (__m512i)v[3]), d = _mm512_unpackhi_epi8((__m512i)v[2], (__m512i)v[3]);
+    v[0] = (vi16)_mm512_unpacklo_epi16(a, c), v[1] = (vi16)_mm512_unpackhi_epi16(a, c);
+    v[2] = (vi16)_mm512_unpacklo_epi16(b, d), v[3] = (vi16)_mm512_unpackhi_epi16(b, d);
 }
 
 #ifdef __AVX512VNNI__

@@ -79,11 +79,14 @@ static inline size_t t5_item_size(enum t5_items items)
  *     weights = softmax(q k + bias),   out = weights v
  * T5 does not scale the scores.  Keys are in blocks of 64, each [head_size][64]: key k's value d is at
  * ((k / 64) * head_size + d) * 64 + k % 64; what lies behind key_count in the last block may be anything
- * finite.  Values are [key_count][head_size], rows value_stride apart.  head_size is a multiple of 16. */
+ * finite.  Values are [key_count][head_size], rows value_stride apart.  head_size is a multiple of 16.
+ * int8: a block of keys is [head_size / 4][64][4], values are [key_count / 4, rounded up][head_size][4], so that
+ * four are one word, as in packed weights; queries and weights are rounded too; head_size is a multiple of 64. */
 struct t5_attention {
     const void *keys, *values;
     const float *key_scales, *value_scales;     /* int8: [padded key_count], the pad finite */
-    size_t value_stride;
+    size_t value_stride;         /* not in int8 */
+    const void *next;            /* NULL, or the next call's keys: asked for ahead */
     int key_count, head_size;
     enum t5_items items;
     const float *query;          /* query_count rows */
@@ -92,17 +95,23 @@ struct t5_attention {
     const float *bias;           /* NULL, or of query 0, key 0 …; query i reads bias - i, a block beyond key_count */
     float *out;                  /* head_size floats a row */
     size_t out_stride;
-    float *scratch;              /* T5_ATTENTION_ROWS * t5_padded(key_count) floats */
+    float *scratch;              /* t5_attention_scratch() floats */
 };
 enum { T5_ATTENTION_ROWS = 6 };
+/* Scores of each row, and two bytes for each. */
+static inline size_t t5_attention_scratch(int key_count)
+{
+    return T5_ATTENTION_ROWS * (size_t)t5_padded(key_count) * 3 / 2;
+}
 
 /* Self-attention of new tokens over what their rows wrote so far: position p of query i has its key at
  * kept + (p * slot_count + slot[i * slot_stride + p]) * 2 * head_size, and its value right behind it.
- * bias[p] belongs to position p. */
+ * bias[p] belongs to position p; a block more may be read. */
 struct t5_history {
     const void *kept;
     const float *scales;         /* int8: of key and value, two for each position and slot */
-    size_t next_head;            /* items from here to where the next call's are: asked for ahead; 0: nowhere */
+    const void *next;            /* NULL, or the next call's `kept`: asked for ahead, as are its scales */
+    const float *next_scales;
     int slot_count, length, head_size;
     enum t5_items items;
     const uint8_t *slot;
@@ -112,8 +121,13 @@ struct t5_history {
     int query_count;
     float *out;
     size_t out_stride;
-    float *scratch;              /* length floats, rounded up to 16 */
+    float *scratch;              /* t5_history_scratch() floats */
 };
+enum { T5_HISTORY_ROWS = 4 };
+static inline size_t t5_history_scratch(int length)
+{
+    return T5_HISTORY_ROWS * 4 * (size_t)t5_padded(length);
+}
 
 struct t5_kernels {
     const char *name;
@@ -133,6 +147,9 @@ struct t5_kernels {
     /* Keys [rows][head_size] become keys first, first + 1, … of t5_attention's blocks. */
     void (*keep_keys)(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *keys,
                       float *scales);
+    /* The same for values. */
+    void (*keep_values)(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *values,
+                        float *scales);
     void (*attention)(const struct t5_attention *attention);
     void (*history)(const struct t5_history *history);
     /* Of n logits: the largest, and the sum of exp(x - largest). */

@@ -28,12 +28,12 @@ static inline __attribute__((always_inline)) vf4 dot_bf16(vf4 sum, vi4 a, vi4 w)
     return sum + (vf4)(a & (int32_t)0xffff0000) * (vf4)(w & (int32_t)0xffff0000);
 }
 
-static inline __attribute__((always_inline)) vf4 widen_int8(const void *p)
+static inline __attribute__((always_inline)) void turn_bytes(vi4 v[4])
 {
-    int32_t four;
-    __builtin_memcpy(&four, p, sizeof four);
-    int16x8_t halves = vmovl_s8(vcreate_s8((uint32_t)four));
-    return (vf4)vcvtq_f32_s32(vmovl_s16(vget_low_s16(halves)));
+    uint8x16x2_t ab = vzipq_u8((uint8x16_t)v[0], (uint8x16_t)v[1]), cd = vzipq_u8((uint8x16_t)v[2], (uint8x16_t)v[3]);
+    uint16x8x2_t low = vzipq_u16((uint16x8_t)ab.val[0], (uint16x8_t)cd.val[0]);
+    uint16x8x2_t high = vzipq_u16((uint16x8_t)ab.val[1], (uint16x8_t)cd.val[1]);
+    v[0] = (vi4)low.val[0], v[1] = (vi4)low.val[1], v[2] = (vi4)high.val[0], v[3] = (vi4)high.val[1];
 }
 
 #define SIMD_DOT_INT8(sum, a, w) ((vi)dot_int8((int32x4_t)(sum), (int32x4_t)(a), (int32x4_t)(w)))
@@ -42,7 +42,7 @@ static inline __attribute__((always_inline)) vf4 widen_int8(const void *p)
 #define SIMD_SUM(v) vaddvq_f32((float32x4_t)(v))
 #define SIMD_SUMS(v) sum_each(v)
 #define SIMD_WIDEN(p) ((vf)vshll_n_u16(vld1_u16((const uint16_t *)(const void *)(p)), 16))
-#define SIMD_WIDEN_INT8(p) widen_int8(p)
+#define SIMD_TURN_BYTES(v) turn_bytes(v)
 #define SIMD_NEAREST(v) ((vi)vcvtnq_s32_f32((float32x4_t)(v)))
 #define SIMD_ANY(mask) (vmaxvq_u32((uint32x4_t)(mask)) != 0)
 

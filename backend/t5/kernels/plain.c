@@ -112,8 +112,11 @@ static void relu_gate(const float *x, const float *gate, int n, float *out)
         out[i] = (x[i] > 0 ? x[i] : 0) * (gate ? gate[i] : 1.0f);
 }
 
-static size_t key_place(int key, int d, int head_size)
+/* int8: four values of a key, or one of four keys' values, are one word. */
+static size_t key_place(enum t5_items items, int key, int d, int head_size)
 {
+    if (items == T5_ITEMS_INT8)
+        return (((size_t)(key / T5_BLOCK) * (size_t)head_size / 4 + (size_t)(d / 4)) * T5_BLOCK + (size_t)(key % T5_BLOCK)) * 4 + (size_t)(d % 4);
     return ((size_t)(key / T5_BLOCK) * (size_t)head_size + (size_t)d) * T5_BLOCK + (size_t)(key % T5_BLOCK);
 }
 
@@ -142,8 +145,31 @@ static void keep_keys(const float *x, size_t stride, int first, int rows, int he
         CHECK(head_size <= (int)(sizeof key / sizeof *key));
         keep(x + (size_t)r * stride, head_size, items, key, &scale);
         for (int d = 0; d < head_size; d++)
-            memcpy((unsigned char *)keys + key_place(first + r, d, head_size) * size,
+            memcpy((unsigned char *)keys + key_place(items, first + r, d, head_size) * size,
                    (unsigned char *)key + (size_t)d * size, size);
+        if (items == T5_ITEMS_INT8)
+            scales[first + r] = scale;
+    }
+}
+
+static size_t value_place(enum t5_items items, int key, int d, int head_size, size_t stride)
+{
+    if (items == T5_ITEMS_INT8)
+        return ((size_t)(key / 4) * (size_t)head_size + (size_t)d) * 4 + (size_t)(key % 4);
+    return (size_t)key * stride + (size_t)d;
+}
+
+static void keep_values(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *values,
+                        float *scales)
+{
+    size_t size = t5_item_size(items);
+    for (int r = 0; r < rows; r++) {
+        float value[4096 / sizeof(float)], scale = 0;
+        CHECK(head_size <= (int)(sizeof value / sizeof *value));
+        keep(x + (size_t)r * stride, head_size, items, value, &scale);
+        for (int d = 0; d < head_size; d++)
+            memcpy((unsigned char *)values + value_place(items, first + r, d, head_size, (size_t)head_size) * size,
+                   (unsigned char *)value + (size_t)d * size, size);
         if (items == T5_ITEMS_INT8)
             scales[first + r] = scale;
     }
@@ -169,24 +195,52 @@ static void softmax(float *scores, int n)
         scores[i] *= 1.0f / sum;
 }
 
+/* int8: queries are rounded as keys are, weights (the values' scales in them) to 14 bits beside the largest. */
+enum { QUERY_MAX = T5_HEAD_SIZE_MAX, WEIGHT_MAX = (1 << 14) - 1 };
+
+static const float *rounded_query(const float *query, int head_size, enum t5_items items, float *rounded)
+{
+    int8_t kept[QUERY_MAX];
+    float scale;
+    if (items != T5_ITEMS_INT8)
+        return query;
+    CHECK(head_size <= QUERY_MAX);
+    keep(query, head_size, items, kept, &scale);
+    for (int d = 0; d < head_size; d++)
+        rounded[d] = (float)kept[d] * scale;
+    return rounded;
+}
+
+static void round_weights(float *weights, int n)
+{
+    float max = 0;
+    for (int k = 0; k < n; k++)
+        max = weights[k] > max ? weights[k] : max;
+    for (int k = 0; k < n && max > 0; k++)
+        weights[k] = rintf(weights[k] * (WEIGHT_MAX / max)) * (max / WEIGHT_MAX);
+}
+
 static void attend_one(const struct t5_attention *a, int i)
 {
-    const float *query = a->query + (size_t)i * a->query_stride;
+    float rounded[QUERY_MAX];
+    const float *query = rounded_query(a->query + (size_t)i * a->query_stride, a->head_size, a->items, rounded);
     float *out = a->out + (size_t)i * a->out_stride;
     for (int k = 0; k < a->key_count; k++) {
         float sum = 0;
         for (int d = 0; d < a->head_size; d++)
-            sum += query[d] * item_at(a->keys, key_place(k, d, a->head_size), a->items);
+            sum += query[d] * item_at(a->keys, key_place(a->items, k, d, a->head_size), a->items);
         sum *= a->items == T5_ITEMS_INT8 ? a->key_scales[k] : 1.0f;
         a->scratch[k] = sum + (a->bias ? a->bias[k - i] : 0);
     }
     softmax(a->scratch, a->key_count);
     for (int k = 0; k < a->key_count && a->items == T5_ITEMS_INT8; k++)
         a->scratch[k] *= a->value_scales[k];
+    if (a->items == T5_ITEMS_INT8)
+        round_weights(a->scratch, a->key_count);
     for (int c = 0; c < a->head_size; c++) {
         out[c] = 0;
         for (int k = 0; k < a->key_count; k++)
-            out[c] += a->scratch[k] * item_at(a->values, (size_t)k * a->value_stride + (size_t)c, a->items);
+            out[c] += a->scratch[k] * item_at(a->values, value_place(a->items, k, c, a->head_size, a->value_stride), a->items);
     }
 }
 
@@ -204,7 +258,8 @@ static size_t history_place(const struct t5_history *h, int query, int position)
 
 static void look_back(const struct t5_history *h, int i)
 {
-    const float *query = h->query + (size_t)i * h->query_stride;
+    float rounded[QUERY_MAX];
+    const float *query = rounded_query(h->query + (size_t)i * h->query_stride, h->head_size, h->items, rounded);
     float *out = h->out + (size_t)i * h->out_stride;
     for (int p = 0; p < h->length; p++) {
         size_t place = history_place(h, i, p), at = place * 2 * (size_t)h->head_size;
@@ -216,6 +271,8 @@ static void look_back(const struct t5_history *h, int i)
     softmax(h->scratch, h->length);
     for (int p = 0; p < h->length && h->items == T5_ITEMS_INT8; p++)
         h->scratch[p] *= h->scales[2 * history_place(h, i, p) + 1];
+    if (h->items == T5_ITEMS_INT8)
+        round_weights(h->scratch, h->length);
     for (int d = 0; d < h->head_size; d++) {
         out[d] = 0;
         for (int p = 0; p < h->length; p++)
@@ -259,6 +316,7 @@ const struct t5_kernels t5_kernels_plain = {
     .relu_gate = relu_gate,
     .keep = keep,
     .keep_keys = keep_keys,
+    .keep_values = keep_values,
     .attention = attention,
     .history = history,
     .log_sum = log_sum,

@@ -6,11 +6,12 @@
  *     SIMD_DOT_INT8(sum, a, w) sum + the four products of each lane; a unsigned (q + 128), w signed
  *     SIMD_START_INT8(c)       where a sum starts, c being column_sum: -c where DOT takes a as it is
  *     SIMD_DOT_BF16(sum, a, w) sum + the two products of each lane
- *     SIMD_WIDEN(p), SIMD_WIDEN_INT8(p)   a vector of floats from the bf16 or int8 at p, anywhere
+ *     SIMD_WIDEN(p)            a vector of floats from the bf16 at p, anywhere
  *     SIMD_NEAREST(v)          integers, rounded to nearest, ties to even
  *     SIMD_SUM(v)              the sum of the lanes
  *     SIMD_SUMS(v)             a vector: lane i is the sum of the lanes of v[i]
  *     SIMD_ANY(mask)           whether any lane is set
+ *     SIMD_TURN_BYTES(v)       vi v[4]: within each 16 bytes, word i of v[j] becomes byte 4 j + i of each of the four
  *     SIMD_LARGER(a, b), SIMD_LARGEST(v)  optional: the larger of each lane; the largest lane
  *     SIMD_WHOLE(v), SIMD_TIMES_POWER(v, n)   optional: the nearest whole numbers; v * 2^n, n whole
  *     SIMD_TABLE, SIMD_NAME    the table's symbol and name
@@ -42,9 +43,9 @@ typedef uint16_t vh_any __attribute__((vector_size(LANES * 2), aligned(2), may_a
 typedef uint8_t vb_any __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 /* What a vector of weights holds: packed words, or the items of keys and values. */
-enum words { WORDS_FP32, WORDS_BF16, WORDS_INT8, HALVES, BYTES };
+enum words { WORDS_FP32, WORDS_BF16, WORDS_INT8, HALVES };
 
-INLINE size_t vector_size(enum words words) { return words == HALVES ? LANES * 2 : words == BYTES ? LANES : LANES * 4; }
+INLINE size_t vector_size(enum words words) { return words == HALVES ? LANES * 2 : LANES * 4; }
 
 INLINE vf load(const float *p) { return *(const vf_any *)p; }
 INLINE void store(float *p, vf v) { *(vf_any *)p = v; }
@@ -69,8 +70,6 @@ INLINE vf load_weights(enum words words, const unsigned char *w)
 {
     if (words == HALVES)
         return SIMD_WIDEN(w);
-    if (words == BYTES)
-        return SIMD_WIDEN_INT8(w);
     return (vf)*(const vi_any *)(const void *)w;
 }
 
@@ -82,12 +81,12 @@ INLINE vf multiply(enum words words, vf sum, int32_t a, vf w)
     }
 }
 
-/* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart.  next: NULL, or
- * what is asked for meanwhile, a cache line a step. */
 /* Keys and values in bf16 and int8 are read once a step, from memory: they are asked for 4 KB ahead, which
  * is more than memory's latency at 64 to 128 bytes in 10 cycles. */
 enum { AHEAD = 4096, FEW_ROWS = 4 };
 
+/* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart.  next: NULL, or
+ * what is asked for meanwhile, a cache line a step. */
 INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride,
                  const unsigned char *w, const unsigned char *next, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
 {
@@ -99,7 +98,7 @@ INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, siz
         UNROLL
         for (int v = 0; v < vectors; v++) {
             weights[v] = load_weights(words, w + (size_t)v * size);
-            if ((words == HALVES || words == BYTES) && (size_t)v * size % 64 == 0)
+            if (words == HALVES && (size_t)v * size % 64 == 0)
                 __builtin_prefetch(w + (size_t)v * size + AHEAD);
         }
         UNROLL
@@ -272,6 +271,21 @@ INLINE vf exponential(vf x)
 }
 #endif
 
+/* e^x for x <= 0 within 3e-6, for weights that are rounded to 14 bits: 2^n * 2^f, |f| <= 1/2, least largest
+ * relative error of degree 4, fitted by weighted least squares. */
+#ifdef SIMD_TIMES_POWER
+INLINE vf exponential_rough(vf x)
+{
+    vf t = x * 1.44269504088896341f, n = SIMD_WHOLE(t), f = t - n;
+    vf y = f * 0.009570102f + 0.05591786f;
+    y = y * f + 0.24024744f;
+    y = y * f + 0.6931218f;
+    return SIMD_TIMES_POWER(y * f + 0.9999993f, n);
+}
+#else
+INLINE vf exponential_rough(vf x) { return exponential(x); }
+#endif
+
 #ifdef SIMD_LARGEST
 INLINE float lane_max(vf v) { return SIMD_LARGEST(v); }
 #else
@@ -415,12 +429,30 @@ static void keep_keys(const float *x, size_t stride, int first, int rows, int he
         n = T5_BLOCK - place < rows - r ? T5_BLOCK - place : rows - r;
         for (int i = 0; i < n; i++)
             keep(x + (size_t)(r + i) * stride, head_size, items, kept + (size_t)i * row_size, scales ? scales + key + i : NULL);
-        unsigned char *out = (unsigned char *)keys + ((size_t)(key / T5_BLOCK) * row_size * T5_BLOCK + (size_t)place * size);
+        unsigned char *out = (unsigned char *)keys + (size_t)(key / T5_BLOCK) * row_size * T5_BLOCK;
         switch (items) {
-        case T5_ITEMS_INT8: turn(1, kept, row_size, n, head_size, out); break;
-        case T5_ITEMS_BF16: turn(2, kept, row_size, n, head_size, out); break;
-        default:            turn(4, kept, row_size, n, head_size, out); break;
+        case T5_ITEMS_INT8: turn(4, kept, row_size, n, head_size / 4, out + place * 4); break;
+        case T5_ITEMS_BF16: turn(2, kept, row_size, n, head_size, out + place * 2); break;
+        default:            turn(4, kept, row_size, n, head_size, out + place * 4); break;
         }
+    }
+}
+
+static void keep_values(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *values,
+                        float *scales)
+{
+    size_t row_size = (size_t)head_size * t5_item_size(items);
+    int8_t kept[KEEP_HEAD_SIZE_MAX];
+    CHECK(head_size <= KEEP_HEAD_SIZE_MAX);
+    for (int key = first; key < first + rows; key++, x += stride) {
+        if (items != T5_ITEMS_INT8) {
+            keep(x, head_size, items, (unsigned char *)values + (size_t)key * row_size, NULL);
+            continue;
+        }
+        int8_t *out = (int8_t *)values + (size_t)(key / 4) * 4 * row_size + key % 4;
+        keep(x, head_size, items, kept, &scales[key]);
+        for (int d = 0; d < head_size; d++)
+            out[d * 4] = kept[d];
     }
 }
 
@@ -462,8 +494,7 @@ INLINE void attention_scores(enum words words, int rows, const struct t5_attenti
             for (int v = 0; v < TILE_VECTORS; v++) {
                 int column = key + v * LANES;
                 vf bias = a->bias ? load(a->bias + column - (first + r)) : (vf){ 0 };
-                vf scale = words == BYTES ? load(a->key_scales + column) : spread_f(1.0f);
-                store(a->scratch + (size_t)r * scores_stride + column, sums[r][v] * scale + bias);
+                store(a->scratch + (size_t)r * scores_stride + column, sums[r][v] + bias);
             }
     }
 }
@@ -486,12 +517,8 @@ INLINE void attention_values(enum words words, int rows, int vectors, const stru
 INLINE void attention_rows(enum words words, int rows, const struct t5_attention *a, int first)
 {
     attention_scores(words, rows, a, first);
-    for (int r = 0; r < rows; r++) {
-        float *scores = a->scratch + (size_t)(r * t5_padded(a->key_count));
-        softmax(scores, a->key_count);
-        for (int k = 0; words == BYTES && k < a->key_count; k += LANES)
-            store(scores + k, load(scores + k) * load(a->value_scales + k));
-    }
+    for (int r = 0; r < rows; r++)
+        softmax(a->scratch + (size_t)(r * t5_padded(a->key_count)), a->key_count);
     int column = 0;
     for (; column + TILE_VECTORS * LANES <= a->head_size; column += TILE_VECTORS * LANES)
         attention_values(words, rows, TILE_VECTORS, a, first, column);
@@ -514,7 +541,7 @@ INLINE void attention_of(enum words words, const struct t5_attention *a)
 
 static void attention_halves(const struct t5_attention *a) { attention_of(HALVES, a); }
 static void attention_floats(const struct t5_attention *a) { attention_of(WORDS_FP32, a); }
-static void attention_bytes(const struct t5_attention *a) { attention_of(BYTES, a); }
+static void attention_bytes(const struct t5_attention *a);
 static void attention(const struct t5_attention *a)
 {
     switch (a->items) {
@@ -544,11 +571,6 @@ INLINE vf history_score(enum words words, int head_size, const float *query, con
     return sum;
 }
 
-INLINE float history_scale(const struct t5_history *h, const uint8_t *slot, int position, int value)
-{
-    return h->scales[2 * ((size_t)position * (size_t)h->slot_count + slot[position]) + (size_t)value];
-}
-
 INLINE void history_scores(enum words words, int head_size, const struct t5_history *h, const float *query, const uint8_t *slot)
 {
     const size_t vector = (size_t)head_size * (vector_size(words) / LANES);
@@ -562,7 +584,7 @@ INLINE void history_scores(enum words words, int head_size, const struct t5_hist
         store(h->scratch + p, SIMD_SUMS(sums));
     }
     for (int p = 0; p < h->length; p++)
-        h->scratch[p] = h->scratch[p] * (words == BYTES ? history_scale(h, slot, p, 0) : 1.0f) + h->bias[p];
+        h->scratch[p] += h->bias[p];
 }
 
 /* The next head's keys are asked for meanwhile: memory takes as long as a whole head's arithmetic. */
@@ -574,9 +596,7 @@ INLINE void history_values(enum words words, int head_size, int vectors, const s
     for (int p = 0; p < h->length; p++) {
         const unsigned char *key = history_at(h, slot, p, vector), *value = key + vector + (size_t)column * item;
         for (size_t i = 0; ahead && i < vector; i += 64)
-            __builtin_prefetch(key + h->next_head * item + i);
-        if (ahead && words == BYTES)
-            __builtin_prefetch(&h->scales[2 * ((size_t)p * (size_t)h->slot_count) + h->next_head / (size_t)head_size]);
+            __builtin_prefetch((const unsigned char *)h->next + (key - (const unsigned char *)h->kept) + i);
         UNROLL
         for (int v = 0; v < vectors; v++)
             sums[v] += spread_f(h->scratch[p]) * load_weights(words, value + (size_t)(v * LANES) * item);
@@ -593,13 +613,11 @@ INLINE void history_of(enum words words, int head_size, const struct t5_history 
         float *out = h->out + (size_t)q * h->out_stride;
         history_scores(words, head_size, h, h->query + (size_t)q * h->query_stride, slot);
         softmax(h->scratch, h->length);
-        for (int p = 0; words == BYTES && p < h->length; p++)
-            h->scratch[p] *= history_scale(h, slot, p, 1);
         int column = 0;
         for (; column + 4 * LANES <= head_size; column += 4 * LANES)
-            history_values(words, head_size, 4, h, slot, column, q == 0 && column == 0 && h->next_head, out);
+            history_values(words, head_size, 4, h, slot, column, q == 0 && column == 0 && h->next, out);
         for (; column < head_size; column += LANES)
-            history_values(words, head_size, 1, h, slot, column, q == 0 && column == 0 && h->next_head, out);
+            history_values(words, head_size, 1, h, slot, column, q == 0 && column == 0 && h->next, out);
     }
 }
 
@@ -611,9 +629,9 @@ INLINE void history_any(enum words words, const struct t5_history *h)
         history_of(words, h->head_size, h);
 }
 
-static void history_bytes(const struct t5_history *h) { history_any(BYTES, h); }
 static void history_halves(const struct t5_history *h) { history_any(HALVES, h); }
 static void history_floats(const struct t5_history *h) { history_any(WORDS_FP32, h); }
+static void history_bytes(const struct t5_history *h);
 static void history(const struct t5_history *h)
 {
     switch (h->items) {
@@ -622,6 +640,8 @@ static void history(const struct t5_history *h)
     default:            history_floats(h); break;
     }
 }
+
+#include "t5/kernels/simd_int8.h"
 
 /* ---- logits ---- */
 
@@ -670,6 +690,7 @@ const struct t5_kernels SIMD_TABLE = {
     .relu_gate = relu_gate,
     .keep = keep,
     .keep_keys = keep_keys,
+    .keep_values = keep_values,
     .attention = attention,
     .history = history,
     .log_sum = log_sum,
