@@ -8,7 +8,8 @@
  *   kept       every acknowledged reading is stored once, and none that was never sent
  *   alarmed    every acknowledged critical reading lies within an episode of its alarm
  *   once       episodes of one alarm of a patient do not overlap; what the engine has open, the store has
- *              (while a reading that the disk refused waits to be sent again, the two may differ)
+ *   visible    where the newest stored value is critical, its alarm is open
+ *   silent     a device that says nothing any more is reported, at the end
  *   audited    the audit chain verifies
  * and the same seed gives the same events, hash for hash.  A failing seed is printed. */
 #include "alert-engine/engine.h"
@@ -34,8 +35,8 @@ struct device {
     size_t flight_from, flight_count;
     bool answered;
     int status, answer_lost;
-    bool refused;                       /* and not yet acknowledged */
-    bool disk_refused;                  /* ever: a reading of it, or an acknowledgement of its alarm */
+    bool has_stored;
+    struct reading newest_stored;       /* as of the last check */
     int spike_left, spike_kind, silent_left;
 };
 
@@ -93,8 +94,6 @@ static void answered(void *context, int status)
     struct device *device = context;
     device->answered = true;
     device->status = status;
-    device->refused = device->refused || status != 200;
-    device->disk_refused = device->disk_refused || device->refused;
 }
 
 static void start_process(struct sim *sim)
@@ -229,7 +228,6 @@ static void take_answer(struct sim *sim, struct device *device)
         for (size_t i = 0; i < device->flight_count; i++)
             device->acked[device->flight_from + i] = true;
         device->first_unacked = device->flight_from + device->flight_count;
-        device->refused = false;
         sim->acked += (long)device->flight_count;
     } else if (device->status != 200) {
         if (device->status < 429)
@@ -281,6 +279,24 @@ static void check_kept(struct sim *sim, struct device *device, struct arena *are
     for (; at < device->count; at++)
         if (device->acked[at])
             FAIL(sim, "%s: the acknowledged reading %zu is lost", device->id, at);
+    device->has_stored = count > 0;
+    if (count)
+        device->newest_stored = rows[count - 1];
+}
+
+/* After a restart the engine knows what the store knows. */
+static void check_visible(struct sim *sim, struct device *device, struct arena *arena)
+{
+    struct alert *open;
+    size_t opened = engine_open_alerts(sim->alert.engine, device->number, arena, &open);
+    for (int type = 0; device->has_stored && type < ALERT_RULE_COUNT; type++) {
+        int32_t value = reading_usable(&device->newest_stored, alert_rules[type].vital);
+        bool found = value == VITAL_ABSENT || limits_judge(&alarm_limits_default, (enum alert_type)type, value) != SEVERITY_CRITICAL;
+        for (size_t i = 0; i < opened && !found; i++)
+            found = open[i].type == type;
+        if (!found)
+            FAIL(sim, "%s: %s is critical now, and no alarm is open", device->id, alert_type_slug((enum alert_type)type));
+    }
 }
 
 static bool covered(const struct alert *alerts, size_t count, int type, int64_t time_us)
@@ -317,9 +333,7 @@ static void print_episodes(const struct alert *alerts, size_t count, int type)
                         (double)(alerts[i].updated_us - TEST_DAY_US) / 1e6, alerts[i].state, alerts[i].version, alerts[i].lost);
 }
 
-/* `alerts` newest first.  Silences may overlap: readings that come late end one when they arrive, and the
- * next begins where they end.  So may episodes after the disk refused what had shown an alarm already (its
- * sender got an error) and a restart took it back: the alarm comes again. */
+/* `alerts` newest first. */
 static void check_once(struct sim *sim, const struct device *device, const struct alert *alerts, size_t count)
 {
     for (int type = 0; type < ALERT_TYPE_COUNT; type++) {
@@ -327,13 +341,12 @@ static void check_once(struct sim *sim, const struct device *device, const struc
         for (size_t i = 0; i < count; i++) {
             if (alerts[i].type != type)
                 continue;
-            if (later && alerts[i].state != ALERT_CLOSED)
+            bool overlap = later && (alerts[i].state != ALERT_CLOSED || alerts[i].end_us > later->onset_us);
+            if (overlap)
                 print_episodes(alerts, count, type);
-            if (later && alerts[i].state != ALERT_CLOSED)
+            if (overlap && alerts[i].state != ALERT_CLOSED)
                 FAIL(sim, "%s: two episodes of %s are open", device->id, alert_type_slug((enum alert_type)type));
-            if (later && type != ALERT_SENSOR && !device->disk_refused && alerts[i].end_us > later->onset_us)
-                print_episodes(alerts, count, type);
-            if (later && type != ALERT_SENSOR && !device->disk_refused && alerts[i].end_us > later->onset_us)
+            if (overlap)
                 FAIL(sim, "%s: episodes of %s overlap", device->id, alert_type_slug((enum alert_type)type));
             later = &alerts[i];
         }
@@ -379,9 +392,8 @@ static void check_all(struct sim *sim)
         if (!store_alerts(sim->store, &arena, &query, &alerts, &count, &err))
             FAIL(sim, "alerts: %s", err.text);
         check_alarmed(sim, device, alerts, count);
-        if (device->refused)
-            continue;
         check_once(sim, device, alerts, count);
+        check_visible(sim, device, &arena);
         check_open(sim, device, alerts, count, &arena);
         note_number(sim, (int64_t)count, device->number);
     }
@@ -420,22 +432,6 @@ static void break_disk(struct sim *sim)
     crash_disk_fail(sim->disk, faults[kind].op, 1 + pick(sim, 10), pick(sim, 2) ? 1 : -1, faults[kind].code);
 }
 
-static void on_command(void *context, bool ok, const struct err *err)
-{
-    struct device *device = context;
-    (void)err;
-    device->disk_refused = device->disk_refused || !ok;
-}
-
-static struct device *device_of(struct sim *sim, uint32_t number)
-{
-    for (int d = 0; d < DEVICES; d++)
-        if (strcmp(sim->devices[d].id, registry_id(sim->registry, number)) == 0)
-            return &sim->devices[d];
-    FAIL(sim, "an alarm of a patient that there is not");
-    return NULL;
-}
-
 static void acknowledge_something(struct sim *sim)
 {
     struct arena arena;
@@ -448,7 +444,7 @@ static void acknowledge_something(struct sim *sim)
                                          .type = (enum alert_type)alert->type, .onset_us = alert->onset_us };
         struct audit_row audit = { .time_us = command.time_us, .actor = "nurse", .action = "alert.acknowledge", .detail = "" };
         struct stream_rows rows = { .audits = &audit, .audit_count = 1 };
-        (void)!stream_publish_command(sim->stream, alert->patient, &command, &rows, on_command, device_of(sim, alert->patient), NULL, NULL);
+        (void)!stream_publish_command(sim->stream, alert->patient, &command, &rows, NULL, NULL, NULL, NULL);
     }
     arena_free(&arena);
 }
@@ -475,6 +471,28 @@ static void one_second(struct sim *sim)
     if (pick(sim, 15) == 0)
         acknowledge_something(sim);
     drain_screen(sim);
+}
+
+/* They have sent all they have.  The longest silence that is taken for a rhythm is 45 s (measure): 2 of those, and
+ * the lag of a device that sent late. */
+static void check_silent(struct sim *sim)
+{
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    for (int s = 0; s < 240; s++) {
+        fake_clock_advance(&sim->clock, US_PER_S);
+        settle(sim);
+    }
+    for (int d = 0; d < DEVICES; d++) {
+        struct alert *open;
+        size_t opened = engine_open_alerts(sim->alert.engine, sim->devices[d].number, &arena, &open), found = 0;
+        for (size_t i = 0; i < opened; i++)
+            found += open[i].type == ALERT_SENSOR;
+        if (found != 1)
+            FAIL(sim, "%s is silent, and %zu alarms say so", sim->devices[d].id, found);
+    }
+    drain_screen(sim);
+    arena_free(&arena);
 }
 
 /* Everything works again: what the devices still hold arrives, and two restarts change nothing. */
@@ -505,6 +523,7 @@ static void calm_down(struct sim *sim)
         FAIL(sim, "%s", health);
     power_cut(sim);
     power_cut(sim);
+    check_silent(sim);
 }
 
 struct outcome {

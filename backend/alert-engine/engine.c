@@ -36,6 +36,7 @@ struct slot {
     uint32_t lag_minute;          /* the minute of lag_ms; lag_before_ms is of the one before */
     uint16_t lag_ms, lag_before_ms;
     bool dirty;
+    bool taken_over;              /* changed by what the store had open, which is in no journal */
 };
 
 /* An alert on its way to the store. */
@@ -52,7 +53,7 @@ struct saving {
     struct store_write write;     /* first: done() gets it back */
     struct engine *engine;
     bool last;                    /* of its cycle */
-    size_t count;
+    size_t count, used;           /* rows, bytes */
     atomic_int outcome;           /* enum outcome */
     struct snapshot_row rows[SNAPSHOT_SLICE];
     unsigned char bytes[SNAPSHOT_SLICE * (ALARM_SAVE_SIZE_MAX + sizeof(int64_t))];
@@ -348,18 +349,23 @@ static bool alerts_all_written(struct engine *engine)
     return none_failed && atomic_load(&engine->in_flight) == 0;
 }
 
+static void add_state(struct saving *saving, uint32_t patient, const struct slot *slot)
+{
+    unsigned char *bytes = saving->bytes + saving->used;
+    memcpy(bytes, &slot->seq_done, sizeof slot->seq_done);
+    size_t size = sizeof slot->seq_done + alarm_save(&slot->state, bytes + sizeof slot->seq_done);
+    saving->rows[saving->count++] = (struct snapshot_row){ patient, bytes, size };
+    saving->used += size;
+}
+
 static void collect_dirty(struct engine *engine, struct saving *saving)
 {
-    unsigned char *bytes = saving->bytes;
     (void)pthread_mutex_lock(&engine->lock);
     for (; engine->cycle_at <= engine->count && saving->count < SNAPSHOT_SLICE; engine->cycle_at++) {
         struct slot *slot = slot_of(engine, engine->cycle_at);
         if (!slot->dirty)
             continue;
-        memcpy(bytes, &slot->seq_done, sizeof slot->seq_done);
-        size_t size = sizeof slot->seq_done + alarm_save(&slot->state, bytes + sizeof slot->seq_done);
-        saving->rows[saving->count++] = (struct snapshot_row){ engine->cycle_at, bytes, size };
-        bytes += size;
+        add_state(saving, engine->cycle_at, slot);
         slot->dirty = false;
     }
     saving->last = engine->cycle_at > engine->count;
@@ -532,8 +538,8 @@ static void adopt_alerts(struct engine *engine, const struct alert *rows, size_t
         events.count = 0;
         alarm_adopt(&slot->state, limits_of(engine, slot), &rows[i], &events);
         keep_events(engine, slot, &events);
+        slot->taken_over = true;
     }
-    send_outbox(engine);
 }
 
 static bool reassert_one(struct engine *engine, struct slot *slot, enum alert_type type, struct arena *arena, struct err *err)
@@ -550,8 +556,10 @@ static bool reassert_one(struct engine *engine, struct slot *slot, enum alert_ty
     for (size_t i = 0; i < count; i++)
         if (rows[i].type == type)
             alarm_reassert(&slot->state, &rows[i], &events);
-    if (events.count)
+    if (events.count) {
         keep_events(engine, slot, &events);
+        slot->taken_over = true;
+    }
     return true;
 }
 
@@ -567,8 +575,29 @@ static bool reassert_alerts(struct engine *engine, struct err *err)
             ok = reassert_one(engine, slot, (enum alert_type)__builtin_ctz(left), &arena, err);
     }
     arena_free(&arena);
-    send_outbox(engine);
     return ok;
+}
+
+/* The states that were changed, in one unit with the alerts that say so: the journal does not know of it, and the
+ * next recovery would go another way.  A disk that refuses must not keep the alarms from starting. */
+static void keep_taken_over(struct engine *engine)
+{
+    struct saving *saving = mem_new(1, sizeof *saving);
+    struct err err = { 0 };
+    bool ok = true;
+    for (uint32_t number = 1; ok && number <= engine->count;) {
+        saving->count = saving->used = 0;
+        for (; number <= engine->count && saving->count < SNAPSHOT_SLICE; number++)
+            if (slot_of(engine, number)->taken_over)
+                add_state(saving, number, slot_of(engine, number));
+        struct store_write write = { .alerts = engine->outbox, .alert_count = engine->outbox_count, .snapshots = saving->rows,
+                                     .snapshot_count = saving->count, .snapshot_seq = engine->snapshot_seq };
+        ok = !saving->count || store_write_sync(engine->service->store, &write, &err);
+    }
+    if (!ok)
+        log_warn("alarm states not saved, will be tried again", LOG_ERR(&err));
+    mem_free(saving);
+    send_outbox(engine);
 }
 
 /* What the replay had to say is in the store before the store is asked. */
@@ -597,6 +626,8 @@ static bool take_over_alerts(struct engine *engine, struct err *err)
     if (ok)
         adopt_alerts(engine, rows, count);
     ok = ok && reassert_alerts(engine, err);
+    if (ok)
+        keep_taken_over(engine);
     arena_free(&arena);
     metric_set(&open_now, (int64_t)count_open(engine, 1, engine->count));
     return ok;

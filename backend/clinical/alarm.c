@@ -164,7 +164,8 @@ static void lose_vitals(struct alarm_patient *state, const struct alarm_limits *
     emit(state, events, alert, open ? ALARM_SENSORS : ALARM_OPENED);
 }
 
-static void regain_vitals(struct alarm_patient *state, const struct alarm_limits *limits, uint8_t seen,
+/* The silence ended when the reading was taken, however late it came: the next one begins after that. */
+static void regain_vitals(struct alarm_patient *state, const struct alarm_limits *limits, uint8_t seen, int64_t time_us,
                           struct alarm_events *events)
 {
     struct alert *alert = &state->alerts[ALERT_SENSOR];
@@ -176,7 +177,7 @@ static void regain_vitals(struct alarm_patient *state, const struct alarm_limits
         emit(state, events, alert, ALARM_SENSORS);
         return;
     }
-    alert->end_us = state->now_us;
+    alert->end_us = time_us > alert->onset_us ? time_us : alert->onset_us;
     close_alert(state, events, alert);
 }
 
@@ -460,10 +461,10 @@ void alarm_reading(struct alarm_patient *state, const struct alarm_limits *limit
     /* A reading that brings nothing still moves the patient's time: that is how silence is noticed. */
     advance(state, limits, reading->time_us, events);
     uint8_t newer = newer_vitals(state, reading);
-    state->live = (reading->flags & READING_LIVE) != 0;
+    state->live |= (reading->flags & READING_LIVE) != 0;
     state->discharged &= newer == 0;
     note_values(state, reading, newer);
-    regain_vitals(state, limits, newer, events);
+    regain_vitals(state, limits, newer, reading->time_us, events);
     judge(state, limits, newer, reading->time_us, events);
     state->due_us = earliest_due(state, limits);
 }

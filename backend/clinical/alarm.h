@@ -91,7 +91,7 @@ struct alarm_patient {
     uint16_t open;                        /* bit per alert type: ACTIVE or LATCHED */
     uint16_t pending;                     /* bit per rule: beyond, waiting for its delay */
     uint16_t gap_seen;                    /* bit per rule: its vital was lost while it was open */
-    uint8_t live;                         /* the newest reading came from a live device */
+    uint8_t live;                         /* a live device has sent, since the last discharge */
     uint8_t discharged;
     uint32_t patient;
     struct alert alerts[ALERT_TYPE_COUNT];

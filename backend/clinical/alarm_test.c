@@ -337,6 +337,53 @@ static void a_command_does_not_outrun_a_device_that_comes_behind(void **state)
     assert_int_equal(only_event(&bed, ALARM_OPENED)->type, ALERT_SENSOR);
 }
 
+/* A device that sends once a second, until the clock says that it is silent. */
+static void fall_silent(struct bed *bed)
+{
+    struct alarm_command tick = { .kind = ALARM_TICK, .time_us = T0 + 20 * S };
+    setup(bed);
+    for (int i = 0; i < 6; i++)
+        send_live(bed, i, VITAL_HEART_RATE, 80);
+    bed->events.count = 0;
+    alarm_command(&bed->state, &bed->limits, &tick, &bed->events);
+    assert_int_equal(only_event(bed, ALARM_OPENED)->onset_us, T0 + 7 * S);
+}
+
+static void silences_do_not_overlap_however_late_the_readings_come(void **state)
+{
+    (void)state;
+    struct bed bed;
+    struct alarm_command tick = { .kind = ALARM_TICK, .time_us = T0 + 21 * S };
+    fall_silent(&bed);
+    send_live(&bed, 10, VITAL_HEART_RATE, 80); /* ten seconds late */
+    assert_int_equal(only_event(&bed, ALARM_CLOSED)->end_us, T0 + 10 * S);
+    bed.events.count = 0;
+    alarm_command(&bed.state, &bed.limits, &tick, &bed.events);
+    assert_int_equal(only_event(&bed, ALARM_OPENED)->onset_us, T0 + 12 * S);
+    fall_silent(&bed);
+    send_live(&bed, 6, VITAL_HEART_RATE, 80); /* there was no silence: the reading was under way */
+    assert_int_equal(only_event(&bed, ALARM_CLOSED)->end_us, T0 + 7 * S);
+    bed.events.count = 0;
+    alarm_command(&bed.state, &bed.limits, &tick, &bed.events);
+    assert_int_equal(only_event(&bed, ALARM_OPENED)->onset_us, T0 + 8 * S);
+}
+
+/* The backlog of an outage comes with old stamps.  It does not make a recording of a patient. */
+static void a_device_that_dies_after_its_backlog_is_missed(void **state)
+{
+    (void)state;
+    struct bed bed;
+    struct alarm_command tick = { .kind = ALARM_TICK, .time_us = T0 + 400 * S };
+    setup(&bed);
+    for (int i = 0; i < 6; i++)
+        send_live(&bed, i, VITAL_HEART_RATE, 80);
+    for (int i = 6; i < 200; i++)
+        send(&bed, i, VITAL_HEART_RATE, 80);
+    bed.events.count = 0;
+    alarm_command(&bed.state, &bed.limits, &tick, &bed.events);
+    assert_int_equal(only_event(&bed, ALARM_OPENED)->onset_us, T0 + 201 * S);
+}
+
 static void an_unanswered_critical_alarm_escalates(void **state)
 {
     (void)state;
@@ -578,6 +625,8 @@ int main(void)
         cmocka_unit_test(the_hysteresis_of_the_patient_counts),
         cmocka_unit_test(critical_latches_until_acknowledged),
         cmocka_unit_test(no_acknowledgement_outlives_its_severity_or_a_gap),
+        cmocka_unit_test(silences_do_not_overlap_however_late_the_readings_come),
+        cmocka_unit_test(a_device_that_dies_after_its_backlog_is_missed),
         cmocka_unit_test(a_delay_holds_warnings_but_never_critical),
         cmocka_unit_test(silence_is_noticed_on_time_and_cleared_by_the_first_good_sample),
         cmocka_unit_test(a_restart_raises_no_flood),
