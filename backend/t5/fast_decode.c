@@ -121,7 +121,7 @@ static float *row_of(const struct step *s, int row)
 
 static void start_rows(const struct step *s, const int32_t *tokens)
 {
-    for (int from, to; crew_take(s->crew, s->group_count, 1, &from, &to);)
+    for (int from, to; crew_take(s->crew, s->group_count, &from, &to);)
         for (int g = from; g < to; g++) {
             struct fast_group *group = &s->groups[g];
             CHECK(group->sequence->position < group->sequence->length_max && group->row_count <= group->sequence->slot_count);
@@ -161,7 +161,7 @@ static void pack(const struct step *s, const struct operand *in, const struct t5
 static void pack_together(const struct step *s, const struct operand *in, const struct t5_packed *weights)
 {
     int n = s->row_end - s->row;
-    for (int from, to; crew_take(s->crew, n, crew_grain(s->crew, n), &from, &to);)
+    for (int from, to; crew_take(s->crew, n, &from, &to);)
         pack(s, in, weights, s->decoder->packed, s->row + from, s->row + to);
 }
 
@@ -188,7 +188,7 @@ static void multiply(const struct step *s, struct operand in, const struct t5_pa
     bool packed = false;
     if (!s->own)
         pack_together(s, &in, weights);
-    for (int from, to; crew_take(s->crew, weights->blocks, crew_grain(s->crew, weights->blocks), &from, &to);)
+    for (int from, to; crew_take(s->crew, weights->blocks, &from, &to);)
         multiply_blocks(s, weights, packed_rows(s, &in, weights, &packed), from, to, out, stride, add);
 }
 
@@ -200,7 +200,7 @@ static void multiply_and_activate(const struct step *s, struct operand in, const
     bool packed = false;
     if (!s->own)
         pack_together(s, &in, weights);
-    for (int from, to; crew_take(s->crew, blocks, crew_grain(s->crew, blocks), &from, &to);) {
+    for (int from, to; crew_take(s->crew, blocks, &from, &to);) {
         struct t5_rows rows = packed_rows(s, &in, weights, &packed);
         for (int b = from; b < to; b++) {
             multiply_blocks(s, weights, rows, b, b + 1, d->hidden, d->hidden_stride, false);
@@ -284,7 +284,7 @@ typedef void look_fn(const struct step *s, int layer, const struct fast_group *g
 static void attend(const struct step *s, int layer, look_fn *look)
 {
     int heads = s->model->config->head_count, n = s->group_count * heads;
-    for (int from, to; crew_take(s->crew, n, crew_grain(s->crew, n), &from, &to);)
+    for (int from, to; crew_take(s->crew, n, &from, &to);)
         for (int i = from; i < to; i++)
             look(s, layer, &s->groups[i / heads], i % heads);
 }
@@ -329,13 +329,13 @@ static void choose_tokens(const struct step *s)
 static void write_logits(const struct step *s, float *logits)
 {
     const struct t5_packed *head = &s->model->head;
-    for (int from, to; crew_take(s->crew, head->blocks, crew_grain(s->crew, head->blocks), &from, &to);)
+    for (int from, to; crew_take(s->crew, head->blocks, &from, &to);)
         multiply_blocks(s, head, s->decoder->packed, from, to, logits, (size_t)t5_padded(s->model->config->vocab_size), false);
 }
 
 static void advance(const struct step *s)
 {
-    for (int from, to; crew_take(s->crew, s->group_count, s->group_count, &from, &to);)
+    for (int from, to; crew_take(s->crew, s->group_count, &from, &to);)
         for (int g = from; g < to; g++)
             s->groups[g].sequence->position++;
 }
@@ -364,7 +364,7 @@ static void run_steps(struct fast_decoder *d, struct crew *crew, struct fast_gro
         run_step(d, crew, groups, 0, count, tokens, logits);
         return;
     }
-    for (int part, end; crew_take(crew, parts, 1, &part, &end);) {
+    for (int part, end; crew_take(crew, parts, &part, &end);) {
         struct crew alone = crew_alone(crew);
         run_step(d, &alone, groups, share_start(count, parts, part), share_start(count, parts, part + 1), tokens, logits);
     }

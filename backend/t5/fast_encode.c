@@ -351,10 +351,11 @@ void fast_encode(struct fast_encoder *encoder, struct crew *crew, const struct f
                       .row_count = rows, .chunk_count = (chunks + crew->count - 1) / crew->count * crew->count,
                       .scratch = &encoder->scratch[crew->rank] };
     int from, to;
-    while (crew_take(crew, 1, 1, &from, &to))
-        (void)lay_texts(encoder, texts, text_count);
+    while (crew_take(crew, 1, &from, &to))
+        if (from < to)
+            (void)lay_texts(encoder, texts, text_count);
     for (int layer = 0; layer <= encoder->model->config->layer_count; layer++)
-        while (crew_take(crew, p.chunk_count, 1, &from, &to))
+        while (crew_take(crew, p.chunk_count, &from, &to))
             for (int c = from; c < to; c++)
                 run_chunk(&p, layer, chunk_start(&p, c), chunk_start(&p, c + 1));
 }

@@ -10,7 +10,7 @@ enum {
     SPECIAL_MAX = T5_TOKENS_MAX + 1,        /* distinct tokens of a row, and </s> */
 };
 
-/* The best ordinary tokens a member has seen for a row: descending, the smaller token first of equals. */
+/* The best ordinary tokens of a row in one share of the chunks: descending, the smaller token first of equals. */
 struct best {
     int count;
     struct candidate list[KEEP_MAX];
@@ -30,7 +30,7 @@ struct fast_head {
     struct row *rows;
     struct chunk_sum *sums;      /* [row_max][chunk_count] */
     struct candidate *lists;     /* [row_max][SPECIAL_MAX + KEEP_MAX] */
-    struct best *best;           /* [thread_count][row_max] */
+    struct best *best;           /* [thread_count][row_max]: of a share of the chunks */
     float *logits;               /* [thread_count][row_max][LOGITS_STRIDE] */
     void *memory;
     size_t memory_size;
@@ -124,16 +124,16 @@ static void keep_best(const struct fast_head *h, const struct row *row, struct b
     }
 }
 
-static struct best *best_of(const struct fast_head *h, int member, int r)
+static struct best *best_of(const struct fast_head *h, int share, int r)
 {
-    return &h->best[(size_t)member * (size_t)h->row_max + (size_t)r];
+    return &h->best[(size_t)share * (size_t)h->row_max + (size_t)r];
 }
 
-/* A member's chunks come in ascending order. */
-static void scan(const struct fast_head *h, int member, int r, int chunk, const float *logits)
+/* A share's chunks come in ascending order. */
+static void scan(const struct fast_head *h, int share, int r, int chunk, const float *logits)
 {
     const struct row *row = &h->rows[r];
-    struct best *best = best_of(h, member, r);
+    struct best *best = best_of(h, share, r);
     struct chunk_sum *sum = &h->sums[(size_t)r * (size_t)h->chunk_count + (size_t)chunk];
     int32_t first = chunk * CHUNK;
     int n = h->model->config->vocab_size - first < CHUNK ? h->model->config->vocab_size - first : CHUNK;
@@ -151,8 +151,8 @@ static void forget(struct fast_head *h, const struct crew *crew, int r)
 {
     if (crew->count == 1)
         best_of(h, crew->rank, r)->count = 0;
-    for (int member = 0; member < crew->count && crew->count > 1; member++)
-        best_of(h, member, r)->count = 0;
+    for (int share = 0; share < crew->count && crew->count > 1; share++)
+        best_of(h, share, r)->count = 0;
 }
 
 static void start_row(struct fast_head *h, const struct crew *crew, const struct fast_group *group, int i)
@@ -168,29 +168,29 @@ static void start_row(struct fast_head *h, const struct crew *crew, const struct
 
 static void start_rows(struct fast_head *h, struct crew *crew, const struct fast_group *groups, int group_count)
 {
-    for (int from, to; crew_take(crew, group_count, crew_grain(crew, group_count), &from, &to);)
+    for (int from, to; crew_take(crew, group_count, &from, &to);)
         for (int g = from; g < to; g++)
             for (int i = 0; i < groups[g].row_count; i++)
                 start_row(h, crew, &groups[g], i);
 }
 
-static void run_chunk(struct fast_head *h, int member, struct t5_rows states, int row, int row_end, int chunk)
+static void run_chunk(struct fast_head *h, const struct crew *crew, struct t5_rows states, int row, int row_end, int chunk)
 {
     const struct t5_packed *weights = &h->model->head;
-    float *logits = h->logits + (size_t)member * (size_t)h->row_max * LOGITS_STRIDE;
+    float *logits = h->logits + (size_t)crew->rank * (size_t)h->row_max * LOGITS_STRIDE;
     int block = chunk * CHUNK_BLOCKS, end = block + CHUNK_BLOCKS;
     t5_product(h->model->kernels, &(struct t5_product){ .weights = weights, .rows = states, .row = row, .row_end = row_end,
         .block = block, .block_end = end < weights->blocks ? end : weights->blocks, .out = logits, .out_stride = LOGITS_STRIDE,
         .out_column = chunk * CHUNK });
     for (int r = row; r < row_end; r++)
-        scan(h, member, r, chunk, logits + (size_t)r * LOGITS_STRIDE);
+        scan(h, crew->share, r, chunk, logits + (size_t)r * LOGITS_STRIDE);
 }
 
 static void run_chunks(struct fast_head *h, struct crew *crew, struct t5_rows states, int row, int row_end)
 {
-    for (int from, to; crew_take(crew, h->chunk_count, crew_grain(crew, h->chunk_count), &from, &to);)
+    for (int from, to; crew_take(crew, h->chunk_count, &from, &to);)
         for (int chunk = from; chunk < to; chunk++)
-            run_chunk(h, crew->rank, states, row, row_end, chunk);
+            run_chunk(h, crew, states, row, row_end, chunk);
 }
 
 static float log_sum_exp(const struct fast_head *h, int r)
@@ -204,7 +204,7 @@ static float log_sum_exp(const struct fast_head *h, int r)
     return max + logf(sum);
 }
 
-/* Members' lists become one. */
+/* The shares' lists become one. */
 static struct candidate_row merge(const struct fast_head *h, const struct crew *crew, int r)
 {
     const struct row *row = &h->rows[r];
@@ -223,7 +223,7 @@ static struct candidate_row merge(const struct fast_head *h, const struct crew *
 
 static void step_groups(struct fast_head *h, struct crew *crew, struct fast_group *groups, int group_count)
 {
-    for (int from, to; crew_take(crew, group_count, crew_grain(crew, group_count), &from, &to);)
+    for (int from, to; crew_take(crew, group_count, &from, &to);)
         for (int g = from; g < to; g++) {
             struct candidate_row rows[T5_BEAM_COUNT_MAX];
             for (int i = 0; i < groups[g].row_count; i++)

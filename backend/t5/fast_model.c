@@ -198,7 +198,7 @@ static void fill_work(void *context, struct crew *crew)
     struct plan *plan = context;
     for (int i = 0; i < plan->count; i++) {
         struct source *s = &plan->sources[i];
-        for (int from, to; crew_take(crew, s->packed->blocks, crew_grain(crew, s->packed->blocks), &from, &to);)
+        for (int from, to; crew_take(crew, s->packed->blocks, &from, &to);)
             t5_packed_fill(s->packed, from, to, read_row, s);
         for (int t = 0; t < 3 && s->tensors[t]; t++)
             give_back(s->tensors[t]);

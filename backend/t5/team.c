@@ -20,14 +20,21 @@ struct bed {
     _Alignas(64) atomic_uint sleepers, calls;
 };
 
+/* The operation for which a member's share was taken last.  It only grows, so a member that is behind finds
+ * nothing to take; and while a share is not taken its operation cannot be over. */
+struct claim {
+    _Alignas(64) atomic_uint operation;
+};
+
 /* door: number of the job << 8 | DOOR_OPEN | members inside, without member 0. */
 enum { DOOR_INSIDE = 127, DOOR_OPEN = 128, DOOR_JOB = 256 };
 
 struct team {
     int count;
-    _Alignas(64) atomic_ullong turn;       /* number of the operation << 32 | pieces taken */
-    _Alignas(64) atomic_int done;          /* pieces done of it */
+    _Alignas(64) atomic_uint turn;         /* number of the operation */
+    _Alignas(64) atomic_int done;          /* shares done of it */
     _Alignas(64) atomic_uint door;
+    struct claim claims[TEAM_MAX];
     struct bed inside, outside;
     team_work *work;
     void *context;
@@ -73,14 +80,9 @@ static void wake(struct bed *bed)
     (void)syscall(SYS_futex, &bed->calls, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-static unsigned operation_of(unsigned long long turn)
-{
-    return (unsigned)(turn >> 32);
-}
-
 static bool operation_over(struct team *team, unsigned operation)
 {
-    return operation_of(atomic_load_explicit(&team->turn, memory_order_seq_cst)) != operation;
+    return atomic_load_explicit(&team->turn, memory_order_seq_cst) != operation;
 }
 
 static bool all_left(struct team *team, unsigned unused)
@@ -97,45 +99,50 @@ static bool job_open(struct team *team, unsigned last)
 
 /* ---- operations ---- */
 
-static void finish(struct crew *crew, int n)
+static void finish(struct crew *crew)
 {
     struct team *team = crew->team;
     int held = crew->held;
     crew->held = 0;
-    if (atomic_fetch_add_explicit(&team->done, held, memory_order_acq_rel) + held < n)
+    if (held == 0 || atomic_fetch_add_explicit(&team->done, held, memory_order_acq_rel) + held < team->count)
         return;
     atomic_store_explicit(&team->done, 0, memory_order_relaxed);
-    atomic_store_explicit(&team->turn, (unsigned long long)(crew->operation + 1) << 32, memory_order_seq_cst);
+    atomic_store_explicit(&team->turn, crew->operation + 1, memory_order_seq_cst);
     wake(&team->inside);
+}
+
+static bool claim(struct crew *crew, int share)
+{
+    atomic_uint *last = &crew->team->claims[share].operation;
+    unsigned found = atomic_load_explicit(last, memory_order_relaxed);
+    return (int)(found - crew->operation) < 0 &&
+           atomic_compare_exchange_strong_explicit(last, &found, crew->operation, memory_order_acq_rel, memory_order_relaxed);
 }
 
 static bool take_alone(struct crew *crew, int n, int *out_from, int *out_to)
 {
     *out_from = 0;
     *out_to = n;
-    crew->held = crew->held ? 0 : n;
-    return crew->held != 0;
+    crew->held = !crew->held;
+    return crew->held;
 }
 
-bool crew_take(struct crew *crew, int n, int grain, int *out_from, int *out_to)
+bool crew_take(struct crew *crew, int n, int *out_from, int *out_to)
 {
-    struct team *team = crew->team;
-    CHECK(n >= 1 && grain >= 1);
     if (crew->count == 1)
         return take_alone(crew, n, out_from, out_to);
-    if (crew->held)
-        finish(crew, n);
-    unsigned long long turn = atomic_load_explicit(&team->turn, memory_order_acquire);
-    while (operation_of(turn) == crew->operation && (int)(unsigned)turn < n) {
-        int from = (int)(unsigned)turn, take = grain < n - from ? grain : n - from;
-        if (!atomic_compare_exchange_weak_explicit(&team->turn, &turn, turn + (unsigned)take, memory_order_acq_rel, memory_order_acquire))
+    for (int i = 0; i < crew->count; i++) {
+        int share = (crew->rank + i) % crew->count;
+        if (!claim(crew, share))
             continue;
-        *out_from = from;
-        *out_to = from + take;
-        crew->held = take;
+        crew->held++;
+        crew->share = share;
+        *out_from = share_start(n, crew->count, share);
+        *out_to = share_start(n, crew->count, share + 1);
         return true;
     }
-    wait_until(team, &team->inside, operation_over, crew->operation, SPINS_PIECE);
+    finish(crew);
+    wait_until(crew->team, &crew->team->inside, operation_over, crew->operation, SPINS_PIECE);
     crew->operation++;
     return false;
 }
@@ -154,7 +161,7 @@ static void *member_thread(void *argument)
         if (!(door & DOOR_OPEN) || !atomic_compare_exchange_strong_explicit(&team->door, &door, door + 1, memory_order_acq_rel, memory_order_relaxed))
             continue;
         last = door / DOOR_JOB;
-        team->work(team->context, &(struct crew){ team, member->rank, team->count, team->first, 0 });
+        team->work(team->context, &(struct crew){ team, member->rank, team->count, member->rank, team->first, 0 });
         (void)atomic_fetch_sub_explicit(&team->door, 1, memory_order_seq_cst);
         wake(&team->inside);
     }
@@ -166,6 +173,7 @@ struct team *team_new(int thread_count)
     struct team *team = mem_pages_new(sizeof *team);   /* aligned to cache lines */
     CHECK(team != NULL);
     team->count = thread_count;
+    atomic_store_explicit(&team->turn, 1, memory_order_relaxed);   /* claims start at 0: before it */
     for (int i = 1; i < thread_count; i++) {
         team->members[i] = (struct member){ team, i };
         CHECK(pthread_create(&team->threads[i], NULL, member_thread, &team->members[i]) == 0);
@@ -191,7 +199,7 @@ int team_count(const struct team *team)
 
 void team_run(struct team *team, team_work *work, void *context)
 {
-    struct crew crew = { team, 0, team->count, operation_of(atomic_load_explicit(&team->turn, memory_order_relaxed)), 0 };
+    struct crew crew = { team, 0, team->count, 0, atomic_load_explicit(&team->turn, memory_order_relaxed), 0 };
     if (team->count > 1) {
         team->work = work;
         team->context = context;

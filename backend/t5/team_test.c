@@ -48,8 +48,7 @@ static void do_job(void *context, struct crew *crew)
     (void)atomic_fetch_add(&job->came, 1);
     for (int op = 0; op < OPERATIONS; op++) {
         rest(job, crew, op);
-        int grain = op % 3 ? crew_grain(crew, piece_count(job, op)) : 1;
-        for (int from, to; crew_take(crew, piece_count(job, op), grain, &from, &to);) {
+        for (int from, to; crew_take(crew, piece_count(job, op), &from, &to);) {
             rest(job, crew, op);
             if (!before_is_done(job, op))
                 (void)atomic_fetch_add(&job->wrong_count, 1);
@@ -120,10 +119,10 @@ static void test_alone(void **state)
     struct crew crew = { .team = team, .rank = 1, .count = 2 }, alone = crew_alone(&crew);
     int from, to;
     for (int i = 0; i < 3; i++) {
-        assert_true(crew_take(&alone, 7, 1, &from, &to));
+        assert_true(crew_take(&alone, 7, &from, &to));
         assert_int_equal(from, 0);
         assert_int_equal(to, 7);
-        assert_false(crew_take(&alone, 7, 1, &from, &to));
+        assert_false(crew_take(&alone, 7, &from, &to));
     }
     assert_int_equal(alone.rank, 1);
     team_free(team);
