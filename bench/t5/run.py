@@ -113,9 +113,9 @@ class Peer:
 # ---- ours ----
 
 def ours(precision, requests):
-    """One process: opens the model, warms up, measures."""
+    """One process: opens the model, warms up, measures; the median of three, since a peer's memory is warm from the round before."""
     reply = subprocess.run([BINARY, "model", "bench", MODELS / "model", "--input-tokens", str(INPUT), "--output-tokens", str(OUTPUT), "--beams", str(BEAMS),
-                            "--requests", str(requests), "--threads", str(THREADS), "--precision", precision, "--repeat", "1", "--no-roofline", "--json"],
+                            "--requests", str(requests), "--threads", str(THREADS), "--precision", precision, "--repeat", "3", "--no-roofline", "--json"],
                            check=True, capture_output=True, text=True)
     told = json.loads(reply.stdout)
     told["seconds"] = told["latency_s"] if requests == 1 else requests / told["requests_per_s"]
