@@ -189,9 +189,7 @@ def roofline(options):
 
 def start_to_first_token(options):
     """From starting the process to its end, with one token written: an upper bound of the time to the first token."""
-    folder = options.default_model
-    if not folder:
-        return
+    folder = str(options.default_model)
     seconds, told = [], {}
     for _ in range(11):
         began = time.perf_counter()
@@ -218,7 +216,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slow-rounds", type=int, default=5, help="rounds of the peers that take long: " + ", ".join(sorted(SLOW)))
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--default-model", help="folder for 'start'")
+    parser.add_argument("--default-model", default=HERE.parent.parent / "models" / "wardscribe-small", help="folder for 'start'")
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--output")
     options = parser.parse_args()
