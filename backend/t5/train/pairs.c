@@ -2,8 +2,8 @@
 #include "t5/train/pairs.h"
 
 #include "base/bounds.h"
-#include "base/gzip.h"
 #include "base/json.h"
+#include "base/lines.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -11,15 +11,11 @@
 #include <string.h>
 
 struct reader {
-    const char *path;
     const struct t5_tokenizer *tokenizer;
     const struct pairs_options *options;
     struct pairs *pairs;
-    size_t capacity, ids_capacity, line;
+    size_t capacity, ids_capacity;
     int32_t *tokens;                     /* [max of the limits + 1] */
-    struct err *err;
-    pairs_visit *visit;                  /* instead of keeping tokens */
-    void *context;
 };
 
 /* ---- reading ---- */
@@ -42,11 +38,11 @@ static void reserve(struct reader *reader, size_t ids)
     }
 }
 
-static bool add_text(struct reader *reader, const char *text, size_t max, size_t *longest)
+static bool add_text(struct reader *reader, const char *text, size_t max, size_t *longest, struct err *err)
 {
     struct pairs *pairs = reader->pairs;
     size_t count;
-    if (!t5_encode(reader->tokenizer, text, strlen(text), max + 1, reader->tokens, &count, reader->err))
+    if (!t5_encode(reader->tokenizer, text, strlen(text), max + 1, reader->tokens, &count, err))
         return false;
     if (count > max) {                   /* cut: </s> stays the last */
         reader->tokens[max - 1] = reader->tokens[count - 1];
@@ -61,29 +57,29 @@ static bool add_text(struct reader *reader, const char *text, size_t max, size_t
     return true;
 }
 
-static bool add_pair(struct reader *reader, const char *input, const char *summary)
+static bool add_pair(struct reader *reader, const char *input, const char *summary, struct err *err)
 {
     struct pairs *pairs = reader->pairs;
     if (pairs->count == TRAIN_PAIRS_MAX)
-        return err_set(reader->err, ERR_TOO_LARGE, "more than %d pairs", TRAIN_PAIRS_MAX);
+        return err_set(err, ERR_TOO_LARGE, "more than %d pairs", TRAIN_PAIRS_MAX);
     reserve(reader, 0);
     pairs->input_at[pairs->count] = pairs->ids_count;
-    if (!add_text(reader, input, reader->options->input_max, &pairs->input_longest))
+    if (!add_text(reader, input, reader->options->input_max, &pairs->input_longest, err))
         return false;
     pairs->target_at[pairs->count] = pairs->ids_count;
-    if (!add_text(reader, summary, reader->options->target_max, &pairs->target_longest))
+    if (!add_text(reader, summary, reader->options->target_max, &pairs->target_longest, err))
         return false;
     pairs->end_at[pairs->count++] = pairs->ids_count;
     return true;
 }
 
 /* Same tokens once more: gold edits are seen more often than the rest. */
-static bool add_again(struct reader *reader, int64_t times)
+static bool add_again(struct reader *reader, int64_t times, struct err *err)
 {
     struct pairs *pairs = reader->pairs;
     for (size_t from = pairs->count - 1; times > 0; times--) {
         if (pairs->count == TRAIN_PAIRS_MAX)
-            return err_set(reader->err, ERR_TOO_LARGE, "more than %d pairs, weights counted", TRAIN_PAIRS_MAX);
+            return err_set(err, ERR_TOO_LARGE, "more than %d pairs, weights counted", TRAIN_PAIRS_MAX);
         reserve(reader, 0);
         pairs->input_at[pairs->count] = pairs->input_at[from];
         pairs->target_at[pairs->count] = pairs->target_at[from];
@@ -92,67 +88,46 @@ static bool add_again(struct reader *reader, int64_t times)
     return true;
 }
 
-static bool read_line(struct reader *reader, const char *text, size_t length)
+static bool add_weighted(struct reader *reader, const char *input, const char *summary, int64_t weight, struct err *err)
 {
+    return add_pair(reader, input, summary, err) && add_again(reader, weight - 1, err);
+}
+
+/* A line of the file: to `visit`, or into `reader`. */
+struct line_reader {
+    struct reader *reader;
+    pairs_visit *visit;
+    void *context;
+};
+
+static bool read_line(void *context, const char *text, size_t length, struct err *err)
+{
+    struct line_reader *lines = context;
     struct json *root;
     const char *input, *summary;
     int64_t weight = 1;
-    reader->line++;
-    if (strspn(text, " \t\r") == length)
-        return true;
-    if (!json_parse_object(text, length, TRAIN_LINE_SIZE_MAX, &root, reader->err))
+    if (!json_parse_object(text, length, TRAIN_LINE_SIZE_MAX, &root, err))
         return false;
-    bool ok = json_get_text(root, "input", JSON_REQUIRED | JSON_MULTILINE, 1, TRAIN_LINE_SIZE_MAX, &input, reader->err) &&
-              json_get_text(root, "summary", JSON_REQUIRED | JSON_MULTILINE, 1, TRAIN_LINE_SIZE_MAX, &summary, reader->err) &&
-              json_get_int(root, "weight", JSON_NULLABLE, 1, 100, &weight, reader->err) &&
-              (reader->visit ? reader->visit(reader->context, input, summary, reader->err)
-                             : add_pair(reader, input, summary) && add_again(reader, weight - 1));
+    bool ok = json_get_text(root, "input", JSON_REQUIRED | JSON_MULTILINE, 1, TRAIN_LINE_SIZE_MAX, &input, err) &&
+              json_get_text(root, "summary", JSON_REQUIRED | JSON_MULTILINE, 1, TRAIN_LINE_SIZE_MAX, &summary, err) &&
+              json_get_int(root, "weight", JSON_NULLABLE, 1, 100, &weight, err) &&
+              (lines->visit ? lines->visit(lines->context, input, summary, err)
+                            : add_weighted(lines->reader, input, summary, weight, err));
     json_free(root);
-    return ok;
-}
-
-static bool read_lines(struct reader *reader, struct gzip_file *file)
-{
-    struct buf line;
-    char block[1 << 16];
-    size_t size = 0;
-    bool ok = true;
-    buf_init(&line, TRAIN_LINE_SIZE_MAX);
-    while (ok && gzip_file_read(file, block, sizeof block, &size, reader->err) && size) {
-        for (char *at = block, *end = block + size; ok && at < end;) {
-            char *newline = memchr(at, '\n', (size_t)(end - at));
-            buf_add(&line, at, (size_t)((newline ? newline : end) - at));
-            if (line.overflow)
-                ok = (reader->line++, err_set(reader->err, ERR_TOO_LARGE, "longer than %d bytes", TRAIN_LINE_SIZE_MAX));
-            else if (newline) {
-                ok = read_line(reader, line.data ? line.data : "", line.length);
-                buf_reset(&line);
-            }
-            at = newline ? newline + 1 : end;
-        }
-    }
-    ok = ok && size == 0;                /* else reading failed, and said so */
-    if (ok && line.length)
-        ok = read_line(reader, line.data, line.length);
-    buf_free(&line);
     return ok;
 }
 
 bool pairs_read(const char *path, const struct t5_tokenizer *tokenizer, const struct pairs_options *options,
                 struct pairs **out, struct err *err)
 {
-    struct gzip_file *file;
-    if (!gzip_file_open(path, &file, err))
-        return false;
-    struct reader reader = { .path = path, .tokenizer = tokenizer, .options = options, .err = err };
+    struct reader reader = { .tokenizer = tokenizer, .options = options };
     size_t longest = options->input_max > options->target_max ? options->input_max : options->target_max;
     reader.pairs = mem_new(1, sizeof *reader.pairs);
     reader.tokens = mem_new(longest + 1, sizeof *reader.tokens);
-    bool ok = read_lines(&reader, file) || err_context(err, "%s: line %zu", path, reader.line);
+    bool ok = lines_read(path, TRAIN_LINE_SIZE_MAX, read_line, &(struct line_reader){ .reader = &reader }, err);
     if (ok && reader.pairs->count < options->count_min)
         ok = err_set(err, ERR_REFUSED, "%s: %zu pairs are too few to learn from; at least %zu are needed", path,
                      reader.pairs->count, options->count_min);
-    gzip_file_close(file);
     mem_free(reader.tokens);
     if (!ok) {
         pairs_free(reader.pairs);
@@ -164,13 +139,7 @@ bool pairs_read(const char *path, const struct t5_tokenizer *tokenizer, const st
 
 bool pairs_each(const char *path, pairs_visit *visit, void *context, struct err *err)
 {
-    struct gzip_file *file;
-    if (!gzip_file_open(path, &file, err))
-        return false;
-    struct reader reader = { .path = path, .visit = visit, .context = context, .err = err };
-    bool ok = read_lines(&reader, file) || err_context(err, "%s: line %zu", path, reader.line);
-    gzip_file_close(file);
-    return ok;
+    return lines_read(path, TRAIN_LINE_SIZE_MAX, read_line, &(struct line_reader){ .visit = visit, .context = context }, err);
 }
 
 void pairs_free(struct pairs *pairs)
