@@ -1,15 +1,35 @@
-/* lines.h - a text file, gzipped or not, line by line.
+/* lines.h - a text file or standard input, gzipped or not, line by line: pushed to a visitor, or pulled one by one.
  *
- * Bounds:  a line of more than `size_max` bytes is ERR_TOO_LARGE.  Errors name the file and the line.
- * Owner:   a line lives until the visitor returns; it has a NUL behind it.  Empty lines are passed over. */
+ * Bounds:  a line of more than `size_max` bytes is skipped to its end and reported; the ones behind it are read as
+ *          usual (lines_read() stops there).  Errors of lines_read() name the file and the line.
+ * Owner:   a line lives until the visitor returns or the next is taken; it has a NUL behind it, and no line end.
+ * Standard input gives a line as soon as it is there: what a person types is answered at once. */
 #ifndef BASE_LINES_H
 #define BASE_LINES_H
 
-#include "base/err.h"
+#include "base/gzip.h"
 
-#include <stddef.h>
+#include <stdint.h>
 
+/* Empty lines are passed over.  ERR_TOO_LARGE: a line is too long. */
 typedef bool line_visitor(void *context, const char *line, size_t length, struct err *err);
 bool lines_read(const char *path, size_t size_max, line_visitor *visit, void *context, struct err *err) MUST_CHECK;
+
+struct line_input {
+    struct gzip_file *file;      /* NULL: standard input, as it is */
+    size_t size_max;
+    struct buf line;
+    char chunk[64 << 10];
+    size_t at, count;
+    int64_t number;              /* of the line last given; the first is 1 */
+    bool ended;
+};
+
+/* NULL or "-": standard input. */
+bool line_input_open(struct line_input *input, const char *path, size_t size_max, struct err *err) MUST_CHECK;
+void line_input_close(struct line_input *input);
+enum line_state { LINE_ONE, LINE_TOO_LONG, LINE_END, LINE_FAILED };
+/* LINE_ONE: input->line holds it, empty or not, until the next call. */
+enum line_state line_input_next(struct line_input *input, struct err *err);
 
 #endif

@@ -1,7 +1,6 @@
 #include "base/lines.h"
 
-#include "base/gzip.h"
-#include "base/str.h"
+#include "base/mem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,6 +40,7 @@ static void lines_come_as_they_are(void **state)
         { "a\nbad\nc\n", "[a]", "line 2: bad" },
         { "a\n0123456789\n", "[a]", "line 2: longer than 8 bytes" },
         { "a\n0123456789", "[a]", "line 2: longer than 8 bytes" },
+        { "a\r\n\r\nb\r\n", "[a][b]", NULL },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -61,6 +61,27 @@ static void lines_come_as_they_are(void **state)
         }
 }
 
+static void one_by_one_a_long_line_is_passed_over(void **state)
+{
+    static const char text[] = "a\n0123456789\n\nb";
+    struct line_input *input = mem_new(1, sizeof *input);
+    struct err err = { 0 };
+    (void)state;
+    put(text, sizeof text - 1);
+    assert_true(line_input_open(input, path, 8, &err));
+    assert_int_equal(line_input_next(input, &err), LINE_ONE);
+    assert_string_equal(input->line.data, "a");
+    assert_int_equal(line_input_next(input, &err), LINE_TOO_LONG);
+    assert_int_equal(input->number, 2);
+    assert_int_equal(line_input_next(input, &err), LINE_ONE);
+    assert_int_equal(input->line.length, 0);
+    assert_int_equal(line_input_next(input, &err), LINE_ONE);
+    assert_string_equal(input->line.data, "b");
+    assert_int_equal(line_input_next(input, &err), LINE_END);
+    line_input_close(input);
+    mem_free(input);
+}
+
 static void a_missing_file_is_named(void **state)
 {
     struct err err = { 0 };
@@ -71,7 +92,8 @@ static void a_missing_file_is_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(lines_come_as_they_are), cmocka_unit_test(a_missing_file_is_named) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(lines_come_as_they_are), cmocka_unit_test(one_by_one_a_long_line_is_passed_over),
+                                       cmocka_unit_test(a_missing_file_is_named) };
     int fd = mkstemp(path);
     (void)close(fd);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

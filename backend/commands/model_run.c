@@ -4,8 +4,8 @@
  * printed; between them a ring of JOBS_MAX jobs. */
 #include "base/bounds.h"
 #include "base/clock.h"
+#include "base/lines.h"
 #include "base/mem.h"
-#include "commands/input.h"
 #include "commands/model.h"
 #include "commands/model_params.h"
 
@@ -330,17 +330,17 @@ static bool is_blank(const struct buf *line)
     return strspn(line->data, " \t") == line->length;
 }
 
-static bool read_all(struct run *run, struct input *input, struct err *err)
+static bool read_all(struct run *run, struct line_input *input, struct err *err)
 {
     for (;;) {
-        enum input_state state = input_next(input, err);
-        if (state == INPUT_END || state == INPUT_FAILED)
-            return state == INPUT_END;
-        if (state == INPUT_ONE && run->arguments->ids && is_blank(&input->line))
+        enum line_state state = line_input_next(input, err);
+        if (state == LINE_END || state == LINE_FAILED)
+            return state == LINE_END;
+        if (state == LINE_ONE && run->arguments->ids && is_blank(&input->line))
             continue;
         struct err wrong = { 0 };
         struct job *job = next_job(run, input->number);
-        bool ok = state == INPUT_ONE ? submit(run, job, &input->line, &wrong)
+        bool ok = state == LINE_ONE ? submit(run, job, &input->line, &wrong)
                                      : err_set(&wrong, ERR_TOO_LARGE, "has more than %d bytes", MODEL_LINE_SIZE_MAX);
         if (!ok)
             fail_job(job, &wrong);
@@ -364,8 +364,8 @@ static bool open_run(struct run *run, struct err *err)
 static bool run_lines(struct run *run, struct err *err)
 {
     pthread_t printer;
-    struct input *input = mem_new(1, sizeof *input);
-    bool ok = input_open(input, run->arguments->file, MODEL_LINE_SIZE_MAX, err);
+    struct line_input *input = mem_new(1, sizeof *input);
+    bool ok = line_input_open(input, run->arguments->file, MODEL_LINE_SIZE_MAX, err);
     if (ok) {
         CHECK(pthread_create(&printer, NULL, print_all, run) == 0);
         ok = read_all(run, input, err);
@@ -375,7 +375,7 @@ static bool run_lines(struct run *run, struct err *err)
         (void)pthread_mutex_unlock(&run->lock);
         (void)pthread_join(printer, NULL);
     }
-    input_close(input);
+    line_input_close(input);
     mem_free(input);
     return ok;
 }
