@@ -35,6 +35,7 @@ struct device {
     size_t flight_from, flight_count;
     bool answered;
     int status, answer_lost;
+    bool disk_refused;                  /* ever: a reading of it */
     bool has_stored;
     struct reading newest_stored;       /* as of the last check */
     int spike_left, spike_kind, silent_left;
@@ -94,6 +95,7 @@ static void answered(void *context, int status)
     struct device *device = context;
     device->answered = true;
     device->status = status;
+    device->disk_refused = device->disk_refused || status != 200;
 }
 
 static void start_process(struct sim *sim)
@@ -333,7 +335,8 @@ static void print_episodes(const struct alert *alerts, size_t count, int type)
                         (double)(alerts[i].updated_us - TEST_DAY_US) / 1e6, alerts[i].state, alerts[i].version, alerts[i].lost);
 }
 
-/* `alerts` newest first. */
+/* `alerts` newest first.  A silence that was told without a reading which the disk then refused is told again by the
+ * journal, from another moment: such silences may overlap. */
 static void check_once(struct sim *sim, const struct device *device, const struct alert *alerts, size_t count)
 {
     for (int type = 0; type < ALERT_TYPE_COUNT; type++) {
@@ -341,7 +344,8 @@ static void check_once(struct sim *sim, const struct device *device, const struc
         for (size_t i = 0; i < count; i++) {
             if (alerts[i].type != type)
                 continue;
-            bool overlap = later && (alerts[i].state != ALERT_CLOSED || alerts[i].end_us > later->onset_us);
+            bool excused = type == ALERT_SENSOR && device->disk_refused;
+            bool overlap = later && (alerts[i].state != ALERT_CLOSED || (!excused && alerts[i].end_us > later->onset_us));
             if (overlap)
                 print_episodes(alerts, count, type);
             if (overlap && alerts[i].state != ALERT_CLOSED)

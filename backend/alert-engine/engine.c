@@ -20,7 +20,10 @@ enum {
     SNAPSHOT_SLICE = 1024,       /* states per store unit: about 1 MB */
     COMMAND_WAIT_S = 10,
     CATCH_UP_MS = 250,
+    KNOWN_MAX = 20000,           /* alerts that a recovery remembers: 2 MB */
 };
+/* How long a device holds back what was refused; the store's backoff is 2 s, a gateway's some minutes. */
+#define KNOWN_US (15 * US_PER_MIN)
 #define SNAPSHOT_EVERY_US (30 * US_PER_S)
 #define RETRY_EVERY_US US_PER_S
 #define PROGRESS_EVERY_US (2 * US_PER_S)
@@ -71,6 +74,8 @@ struct engine {
     int64_t processed_seq, snapshot_seq, snapshot_us, cycle_seq;
     uint32_t cycle_at;            /* next patient of a running snapshot cycle; 0: none runs */
     struct saving *saving;        /* NULL: none is under way */
+    struct alert *known;          /* what the store had of the time shortly before the start; sorted */
+    size_t known_count;
     struct alarm_limits defaults;
     pthread_mutex_t failed_lock;
     struct pending *failed;       /* could not be written; tried again */
@@ -126,9 +131,42 @@ static size_t count_open(struct engine *engine, uint32_t first, uint32_t last)
 
 /* ---- alerts out ---- */
 
-static void keep_events(struct engine *engine, struct slot *slot, const struct alarm_events *events)
+static int by_identity(const void *a, const void *b)
+{
+    const struct alert *x = a, *y = b;
+    if (x->patient != y->patient)
+        return x->patient < y->patient ? -1 : 1;
+    if (x->onset_us != y->onset_us)
+        return x->onset_us < y->onset_us ? -1 : 1;
+    return (int)x->type - (int)y->type;
+}
+
+static const struct alert *known_alert(const struct engine *engine, const struct alert *alert)
+{
+    return engine->known_count ? bsearch(alert, engine->known, engine->known_count, sizeof *alert, by_identity) : NULL;
+}
+
+/* A reading that the disk refused, and that raised an alert and ended it, comes again after a restart and raises the
+ * same alert: the store would take its first version for an old one. */
+static void continue_versions(const struct engine *engine, struct slot *slot, struct alarm_events *events)
+{
+    for (int i = 0; engine->known_count && engine->recovered && i < events->count; i++) {
+        const struct alert opened = events->items[i].alert;
+        const struct alert *known = events->items[i].change == ALARM_OPENED ? known_alert(engine, &opened) : NULL;
+        if (known && known->state != ALERT_CLOSED)
+            continue;
+        for (int j = i; known && j < events->count; j++)
+            if (by_identity(&events->items[j].alert, known) == 0)
+                events->items[j].alert.version += known->version;
+        if (known && slot->state.alerts[known->type].onset_us == known->onset_us)
+            slot->state.alerts[known->type].version += known->version;
+    }
+}
+
+static void keep_events(struct engine *engine, struct slot *slot, struct alarm_events *events)
 {
     slot->dirty = true;
+    continue_versions(engine, slot, events);
     for (int i = 0; i < events->count; i++) {
         if (engine->outbox_count == engine->outbox_capacity) {
             uint32_t capacity = engine->outbox_capacity ? engine->outbox_capacity * 2 : 256;
@@ -542,6 +580,43 @@ static void adopt_alerts(struct engine *engine, const struct alert *rows, size_t
     }
 }
 
+/* The newest of the patient's known alerts of this type. */
+static const struct alert *newest_known(const struct engine *engine, uint32_t patient, enum alert_type type)
+{
+    const struct alert *newest = NULL;
+    size_t low = 0, high = engine->known_count;
+    while (low < high) { /* the patient's first */
+        size_t middle = (low + high) / 2;
+        if (engine->known[middle].patient < patient)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < engine->known_count && engine->known[low].patient == patient; low++)
+        if (engine->known[low].type == type)
+            newest = &engine->known[low];
+    return newest;
+}
+
+/* Before the store is asked for what is open: the replay has told it of the old episode. */
+static void supersede_alerts(struct engine *engine)
+{
+    for (uint32_t number = 1; engine->known_count && number <= engine->count; number++) {
+        struct slot *slot = slot_of(engine, number);
+        for (unsigned left = slot->state.open; left; left &= left - 1) {
+            const struct alert *own = &slot->state.alerts[__builtin_ctz(left)];
+            const struct alert *newer = newest_known(engine, number, (enum alert_type)own->type), *stored = known_alert(engine, own);
+            struct alarm_events events = { .count = 0 };
+            if (!newer || newer->onset_us <= own->onset_us)
+                continue;
+            alarm_supersede(&slot->state, stored && stored->state == ALERT_CLOSED ? stored : NULL, newer, &events);
+            keep_events(engine, slot, &events);
+            slot->taken_over = true;
+        }
+    }
+    send_outbox(engine);
+}
+
 static bool reassert_one(struct engine *engine, struct slot *slot, enum alert_type type, struct arena *arena, struct err *err)
 {
     const struct alert *own = &slot->state.alerts[type];
@@ -552,14 +627,17 @@ static bool reassert_one(struct engine *engine, struct slot *slot, enum alert_ty
     arena_reset(arena);
     if (!store_alerts(engine->service->store, arena, &query, &rows, &count, err))
         return false;
+    const struct alert *known = known_alert(engine, own); /* before the journal was replayed, and said otherwise */
+    uint32_t version = own->version;
     events.count = 0;
+    if (known && known->state == ALERT_CLOSED)
+        alarm_reassert(&slot->state, known, &events);
     for (size_t i = 0; i < count; i++)
         if (rows[i].type == type)
             alarm_reassert(&slot->state, &rows[i], &events);
-    if (events.count) {
+    slot->taken_over |= own->version != version;
+    if (events.count)
         keep_events(engine, slot, &events);
-        slot->taken_over = true;
-    }
     return true;
 }
 
@@ -622,6 +700,7 @@ static bool take_over_alerts(struct engine *engine, struct err *err)
     struct arena arena;
     size_t count;
     arena_init(&arena, (size_t)PATIENT_COUNT_MAX * ALERT_TYPE_COUNT * 4 * sizeof *rows);
+    supersede_alerts(engine);
     bool ok = wait_until_written(engine, err) && store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
     if (ok)
         adopt_alerts(engine, rows, count);
@@ -633,6 +712,28 @@ static bool take_over_alerts(struct engine *engine, struct err *err)
     return ok;
 }
 
+/* What the store has of the last KNOWN_US before its newest alert.  Asked before the journal is replayed: the
+ * replay writes its own versions. */
+static bool load_known(struct engine *engine, struct err *err)
+{
+    struct alert_query query = { .limit = 1 };
+    struct alert *rows;
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, KNOWN_MAX * 4 * sizeof *rows);
+    bool ok = store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
+    query = (struct alert_query){ .from_us = ok && count ? rows[0].onset_us - KNOWN_US : 0, .limit = KNOWN_MAX };
+    ok = ok && store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
+    engine->known = mem_new(ok ? count + 1 : 1, sizeof *engine->known);
+    engine->known_count = ok ? count : 0;
+    if (engine->known_count)
+        memcpy(engine->known, rows, count * sizeof *rows);
+    arena_free(&arena);
+    if (engine->known_count)
+        qsort(engine->known, engine->known_count, sizeof *engine->known, by_identity);
+    return ok;
+}
+
 /* Everything that the journal still holds goes through the states before the first request comes. */
 static bool recover(struct engine *engine, struct err *err)
 {
@@ -640,6 +741,8 @@ static bool recover(struct engine *engine, struct err *err)
     skip_lost_numbers(engine);
     engine->processed_seq = engine->snapshot_seq;
     if (!stream_subscribe(engine->service->stream, "alert-engine", 1u << STREAM_VITALS, engine->snapshot_seq, &engine->consumer, err))
+        return false;
+    if (!load_known(engine, err))
         return false;
     take_until(engine, target);
     if (engine->processed_seq < target)
@@ -699,6 +802,7 @@ void engine_close(struct engine *engine)
     for (int i = 0; i < PAGE_COUNT; i++)
         mem_free(engine->pages[i]);
     mem_free(engine->saving);
+    mem_free(engine->known);
     mem_free(engine->outbox);
     (void)pthread_cond_destroy(&engine->processed);
     (void)pthread_mutex_destroy(&engine->lock);

@@ -365,7 +365,7 @@ static void silences_do_not_overlap_however_late_the_readings_come(void **state)
     assert_int_equal(only_event(&bed, ALARM_CLOSED)->end_us, T0 + 7 * S);
     bed.events.count = 0;
     alarm_command(&bed.state, &bed.limits, &tick, &bed.events);
-    assert_int_equal(only_event(&bed, ALARM_OPENED)->onset_us, T0 + 8 * S);
+    assert_int_equal(only_event(&bed, ALARM_OPENED)->onset_us, T0 + 9 * S);
 }
 
 /* The backlog of an outage comes with old stamps.  It does not make a recording of a patient. */

@@ -365,6 +365,47 @@ static void what_was_kept_is_said_again_over_what_was_lost(void **state)
     assert_int_equal(bed.events.count, 0);
 }
 
+/* The answer to the first alert was lost: by what was kept it is still that one. */
+static void the_store_has_gone_on_to_another_episode(void **state)
+{
+    (void)state;
+    static const struct { double last; enum alert_state newer, left; int events; } rows[] = {
+        { 150, ALERT_ACTIVE, ALERT_ACTIVE, 1 }, { 150, ALERT_CLOSED, ALERT_ACTIVE, 2 }, { 80, ALERT_CLOSED, ALERT_CLOSED, 1 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct bed bed = new_bed();
+        send(&bed, 0, 150);
+        struct alert stored = bed.state.alerts[ALERT_TACHYCARDIA], newer = stored;
+        stored.state = ALERT_CLOSED, stored.end_us = T0 + 2 * US_PER_S, stored.version = 7;
+        newer.state = (uint8_t)rows[i].newer, newer.onset_us = T0 + 3 * US_PER_S;
+        newer.end_us = rows[i].newer == ALERT_CLOSED ? T0 + 4 * US_PER_S : 0;
+        send(&bed, 5, rows[i].last);
+        bed.events.count = 0;
+        alarm_supersede(&bed.state, &stored, &newer, &bed.events);
+        assert_int_equal(bed.events.count, rows[i].events);
+        assert_int_equal(bed.events.items[0].alert.end_us, stored.end_us);
+        assert_int_equal(bed.events.items[0].alert.version, 8);
+        assert_int_equal(bed.state.open >> ALERT_TACHYCARDIA & 1, rows[i].left == ALERT_ACTIVE);
+        if (rows[i].left == ALERT_ACTIVE)
+            assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].onset_us, newer.onset_us);
+    }
+}
+
+static void readings_of_before_an_alert_that_was_taken_over_say_nothing_of_it(void **state)
+{
+    (void)state;
+    struct bed bed = new_bed();
+    send(&bed, 0, 80);
+    struct alert stored = { .patient = 1, .type = ALERT_TACHYCARDIA, .state = ALERT_ACTIVE, .severity = SEVERITY_CRITICAL, .priority = PRIORITY_HIGH,
+                            .onset_us = T0 + 3 * US_PER_S, .version = 1, .peak_milli = 150000 };
+    adopt(&bed, &stored);
+    send(&bed, 2, 80); /* was refused once, and comes again */
+    assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].state, ALERT_ACTIVE);
+    send(&bed, 3, 150);
+    send(&bed, 4, 80);
+    assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].end_us, T0 + 4 * US_PER_S);
+}
+
 static void bytes_that_are_no_state_are_refused(void **state)
 {
     static unsigned char bytes[ALARM_SAVE_SIZE_MAX];
@@ -401,6 +442,8 @@ int main(void)
         cmocka_unit_test(the_same_episode_keeps_its_newest_version),
         cmocka_unit_test(a_discharged_patient_has_no_open_alert),
         cmocka_unit_test(what_was_kept_is_said_again_over_what_was_lost),
+        cmocka_unit_test(the_store_has_gone_on_to_another_episode),
+        cmocka_unit_test(readings_of_before_an_alert_that_was_taken_over_say_nothing_of_it),
         cmocka_unit_test(bytes_that_are_no_state_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
