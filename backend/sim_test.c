@@ -35,7 +35,6 @@ struct device {
     size_t flight_from, flight_count;
     bool answered;
     int status, answer_lost;
-    bool disk_refused;                  /* ever: a reading of it */
     bool has_stored;
     struct reading newest_stored;       /* as of the last check */
     int spike_left, spike_kind, silent_left;
@@ -58,6 +57,7 @@ struct sim {
     struct device devices[DEVICES];
     struct memory_exchange *dead[FLIGHT_MAX]; /* of a process that is gone; freed with its store */
     size_t dead_count;
+    bool disk_failed;                   /* one of the disks before */
     bool gone;                          /* the process is dead: nobody hears its answers */
     int fault_left, disk_number;
     long cuts, acked, alerts_seen, refused;
@@ -95,7 +95,6 @@ static void answered(void *context, int status)
     struct device *device = context;
     device->answered = true;
     device->status = status;
-    device->disk_refused = device->disk_refused || status != 200;
 }
 
 static void start_process(struct sim *sim)
@@ -136,6 +135,7 @@ static void drain_screen(struct sim *sim)
 static void end_process(struct sim *sim)
 {
     crash_disk_fail(sim->disk, 0, 0, 0, 0);
+    sim->disk_failed = sim->disk_failed || crash_disk_failed(sim->disk);
     sim->gone = true;
     for (int d = 0; d < DEVICES; d++) {
         struct device *device = &sim->devices[d];
@@ -335,8 +335,8 @@ static void print_episodes(const struct alert *alerts, size_t count, int type)
                         (double)(alerts[i].updated_us - TEST_DAY_US) / 1e6, alerts[i].state, alerts[i].version, alerts[i].lost);
 }
 
-/* `alerts` newest first.  A silence that was told without a reading which the disk then refused is told again by the
- * journal, from another moment: such silences may overlap. */
+/* `alerts` newest first.  A silence that was told by a tick, or in spite of a reading, which the disk then refused is told
+ * by the journal from another moment: where the disk failed, silences may overlap. */
 static void check_once(struct sim *sim, const struct device *device, const struct alert *alerts, size_t count)
 {
     for (int type = 0; type < ALERT_TYPE_COUNT; type++) {
@@ -344,7 +344,7 @@ static void check_once(struct sim *sim, const struct device *device, const struc
         for (size_t i = 0; i < count; i++) {
             if (alerts[i].type != type)
                 continue;
-            bool excused = type == ALERT_SENSOR && device->disk_refused;
+            bool excused = type == ALERT_SENSOR && (sim->disk_failed || crash_disk_failed(sim->disk));
             bool overlap = later && (alerts[i].state != ALERT_CLOSED || (!excused && alerts[i].end_us > later->onset_us));
             if (overlap)
                 print_episodes(alerts, count, type);
