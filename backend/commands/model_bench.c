@@ -3,10 +3,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "commands/model.h"
-#include "commands/model_params.h"
+#include "commands/model_arguments.h"
 #include "commands/roofline.h"
 
-#include <argp.h>
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
@@ -28,14 +27,12 @@ static const char doc[] =
     "  wardscribe model bench models/ward-t5\n"
     "  wardscribe model bench DIR --input-tokens 180 --output-tokens 64 --beams 4 --requests 32 --threads 2 --precision int8 --json";
 
-enum { OPTION_PRECISION = 0x100, OPTION_KERNEL, OPTION_INPUT, OPTION_OUTPUT, OPTION_REQUESTS, OPTION_REPEAT, OPTION_NO_ROOFLINE };
+enum { OPTION_INPUT = 0x100, OPTION_OUTPUT, OPTION_REQUESTS, OPTION_REPEAT, OPTION_NO_ROOFLINE };
 enum { REPEAT_MAX = 1000, LATENCY_RUNS_MIN = 5 };
 
 struct arguments {
     const char *dir;
-    struct t5_model_options model;
-    struct t5_engine_options engine;
-    struct model_flags flags;
+    struct model_runtime runtime;
     int input_tokens, output_tokens, requests, repeat;
     bool json, no_roofline;
 };
@@ -67,54 +64,38 @@ static const struct integer_option {
     size_t offset;
     const char *name;
 } integers[] = {
-    { 't', 0, 1024, offsetof(struct arguments, engine.threads), "--threads" },
     { OPTION_INPUT, 1, T5_TOKENS_MAX, offsetof(struct arguments, input_tokens), "--input-tokens" },
     { OPTION_OUTPUT, 1, T5_TOKENS_MAX - 1, offsetof(struct arguments, output_tokens), "--output-tokens" },
     { OPTION_REQUESTS, 1, T5_QUEUE_MAX, offsetof(struct arguments, requests), "--requests" },
     { OPTION_REPEAT, 1, REPEAT_MAX, offsetof(struct arguments, repeat), "--repeat" },
 };
 
-static bool set_option(struct arguments *a, int key, char *value, struct err *err)
+/* false: no such key. */
+static bool set_integer(struct arguments *a, int key, const char *value, struct err *err)
 {
-    int64_t number;
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
         const struct integer_option *o = &integers[i];
-        if (o->key != key)
-            continue;
-        if (!str_to_int(value, o->min, o->max, &number))
-            return err_set(err, ERR_USAGE, "%s: must be a whole number between %d and %d, not '%.40s'", o->name, o->min, o->max, value);
-        *(int *)((char *)a + o->offset) = (int)number;
-        return true;
+        if (o->key == key)
+            return model_integer(o->name, value, o->min, o->max, (int *)((char *)a + o->offset), err) || err->kind != ERR_NONE;
     }
-    switch (key) {
-    case 'j': a->json = true; return true;
-    case OPTION_NO_ROOFLINE: a->no_roofline = true; return true;
-    case OPTION_KERNEL: a->model.kernel = value; return true;
-    case OPTION_PRECISION:
-        return t5_precision_parse(value, &a->model.precision) ||
-               err_set(err, ERR_USAGE, "--precision: must be auto, fp32, bf16 or int8, not '%.40s'", value);
-    default:
-        return model_flag_set(&a->flags, key, value, err);
-    }
+    return false;
 }
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
-    struct arguments *arguments = state->input;
+    struct arguments *a = state->input;
     struct err err = { 0 };
     switch (key) {
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "'%s' is one argument too many", value);
-        arguments->dir = value;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->dir;
+        state->child_inputs[1] = &a->runtime;
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "a model's folder is needed");
-        return 0;
-    case ARGP_KEY_INIT: case ARGP_KEY_ARGS: case ARGP_KEY_END: case ARGP_KEY_SUCCESS: case ARGP_KEY_ERROR: case ARGP_KEY_FINI:
-        return ARGP_ERR_UNKNOWN;
+    case 'j': a->json = true; return 0;
+    case OPTION_NO_ROOFLINE: a->no_roofline = true; return 0;
     default:
-        if (!set_option(arguments, key, value, &err))
+        if (!set_integer(a, key, value, &err))
+            return ARGP_ERR_UNKNOWN;
+        if (err.kind != ERR_NONE)
             argp_error(state, "%s", err.text);
         return 0;
     }
@@ -345,19 +326,19 @@ static int thread_count(int asked)
 static bool open_bench(struct bench *bench, struct err *err)
 {
     const struct arguments *a = bench->arguments;
-    struct t5_engine_options engine = a->engine;
+    struct t5_engine_options engine = a->runtime.engine;
     int64_t began = clock_monotonic_us(clock_system());
     engine.queue_max = a->requests > 1024 ? a->requests : 0;
-    if (!t5_model_open(a->dir, &a->model, &bench->model, err))
+    if (!t5_model_open(a->dir, &a->runtime.model, &bench->model, err))
         return false;
     bench->params = (struct t5_params){ .num_beams = 4, .length_penalty = 1, .repetition_penalty = 2.5f, .no_repeat_ngram_size = 3,
                                         .early_stopping = T5_EARLY_TRUE };
-    model_flags_apply(&a->flags, &bench->params);
+    model_flags_apply(&a->runtime.flags, &bench->params);
     bench->params.min_length = bench->params.max_length = a->output_tokens + 1;
     bench->ids = mem_new((size_t)a->input_tokens, sizeof *bench->ids);
     bool ok = t5_params_check(&bench->params, err) && t5_engine_start(bench->model, &engine, &bench->engine, err);
     bench->figures.open_s = (double)(clock_monotonic_us(clock_system()) - began) / 1e6;
-    bench->figures.threads = thread_count(a->engine.threads);
+    bench->figures.threads = thread_count(a->runtime.engine.threads);
     return ok;
 }
 
@@ -392,13 +373,10 @@ int model_bench(int argc, char **argv)
         { "repeat", OPTION_REPEAT, "N", 0, "Throughput runs; the median counts (3)", 1 },
         { "json", 'j', NULL, 0, "One JSON object", 1 },
         { "no-roofline", OPTION_NO_ROOFLINE, NULL, 0, "Do not measure the machine itself", 1 },
-        MODEL_PARAM_OPTIONS,
-        { "precision", OPTION_PRECISION, "P", 0, "auto, fp32, bf16 or int8", 3 },
-        { "kernel", OPTION_KERNEL, "K", 0, "plain, avx2, avx512 or neon, instead of the best of this CPU", 3 },
-        { "threads", 't', "N", 0, "0: as many as there are CPUs (0)", 3 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc };
+    static const struct argp_child children[] = { { .argp = &model_dir_argp }, { .argp = &model_runtime_argp }, { 0 } };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc, .children = children };
     static struct arguments arguments = { .input_tokens = 180, .output_tokens = 64, .requests = 32, .repeat = 3 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;

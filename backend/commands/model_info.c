@@ -3,10 +3,10 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "commands/model.h"
+#include "commands/model_arguments.h"
 #include "t5/checkpoint.h"
 #include "t5/tokenizer.h"
 
-#include <argp.h>
 #include <dirent.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -47,17 +47,13 @@ struct info {
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
+    (void)value;
     switch (key) {
     case 'j':
         arguments->json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "'%s' is one argument too many", value);
-        arguments->dir = value;
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "a folder is needed");
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &arguments->dir;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -231,7 +227,8 @@ int model_info(int argc, char **argv)
         { "json", 'j', NULL, 0, "One JSON object", 0 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc };
+    static const struct argp_child children[] = { { .argp = &model_dir_argp }, { 0 } };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc, .children = children };
     struct arguments arguments = { 0 };
     struct info info = { 0 };
     struct err err = { 0 };

@@ -5,11 +5,11 @@
 #include "base/bounds.h"
 #include "base/mem.h"
 #include "commands/model.h"
+#include "commands/model_arguments.h"
 #include "learn/model_files.h"
 #include "t5/checkpoint.h"
 #include "t5/half.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -53,14 +53,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         if (!arguments->is_int8 && arguments->type == TENSOR_TYPE_COUNT)
             argp_error(state, "--precision: must be bf16 or fp16, not '%s'", value);
         return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "'%s' is one argument too many", value);
-        arguments->dir = value;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &arguments->dir;
         return 0;
     case ARGP_KEY_END:
-        if (!arguments->dir || !arguments->out)
-            argp_error(state, "a folder and --out are needed");
+        if (!arguments->out)
+            argp_error(state, "--out is needed");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -230,7 +228,8 @@ int model_quantize(int argc, char **argv)
         { "precision", 'p', "P", 0, "bf16 or fp16 (bf16)", 0 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc };
+    static const struct argp_child children[] = { { .argp = &model_dir_argp }, { 0 } };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc, .children = children };
     struct arguments arguments = { .type = TENSOR_TYPE_COUNT };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;

@@ -7,9 +7,8 @@
 #include "base/lines.h"
 #include "base/mem.h"
 #include "commands/model.h"
-#include "commands/model_params.h"
+#include "commands/model_arguments.h"
 
-#include <argp.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -33,13 +32,11 @@ static const char doc[] =
     "Exit status: 0 all answered, 65 some lines were wrong, others as in sysexits.h.";
 
 enum { JOBS_MAX = 256, INPUT_TOKENS_DEFAULT = 512 };
-enum { OPTION_IDS = 0x100, OPTION_PRECISION, OPTION_KERNEL, OPTION_PREFIX, OPTION_INPUT };
+enum { OPTION_IDS = 0x100, OPTION_PREFIX, OPTION_INPUT };
 
 struct arguments {
     const char *dir, *file, *prefix;
-    struct t5_model_options model;
-    struct t5_engine_options engine;
-    struct model_flags flags;
+    struct model_runtime runtime;
     int input_max;
     bool ids, json;
 };
@@ -77,52 +74,25 @@ struct run {
 
 /* ---- arguments ---- */
 
-static bool set_integer(const char *name, const char *value, int min, int max, int *out, struct err *err)
-{
-    int64_t number;
-    if (!str_to_int(value, min, max, &number))
-        return err_set(err, ERR_USAGE, "%s: must be a whole number between %d and %d, not '%.40s'", name, min, max, value);
-    *out = (int)number;
-    return true;
-}
-
-static bool set_option(struct arguments *a, int key, char *value, struct err *err)
-{
-    switch (key) {
-    case 'f': a->file = value; return true;
-    case 'j': a->json = true; return true;
-    case OPTION_IDS: a->ids = true; return true;
-    case OPTION_PREFIX: a->prefix = value; return true;
-    case OPTION_KERNEL: a->model.kernel = value; return true;
-    case OPTION_INPUT: return set_integer("--input-tokens", value, 1, T5_TOKENS_MAX, &a->input_max, err);
-    case 't': return set_integer("--threads", value, 0, 1024, &a->engine.threads, err);
-    case OPTION_PRECISION:
-        return t5_precision_parse(value, &a->model.precision) ||
-               err_set(err, ERR_USAGE, "--precision: must be auto, fp32, bf16 or int8, not '%.40s'", value);
-    default:
-        return model_flag_set(&a->flags, key, value, err);
-    }
-}
-
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
-    struct arguments *arguments = state->input;
+    struct arguments *a = state->input;
     struct err err = { 0 };
     switch (key) {
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "'%s' is one argument too many", value);
-        arguments->dir = value;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->dir;
+        state->child_inputs[1] = &a->runtime;
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "a model's folder is needed");
-        return 0;
-    case ARGP_KEY_INIT: case ARGP_KEY_ARGS: case ARGP_KEY_END: case ARGP_KEY_SUCCESS: case ARGP_KEY_ERROR: case ARGP_KEY_FINI:
-        return ARGP_ERR_UNKNOWN;
-    default:
-        if (!set_option(arguments, key, value, &err))
+    case 'f': a->file = value; return 0;
+    case 'j': a->json = true; return 0;
+    case OPTION_IDS: a->ids = true; return 0;
+    case OPTION_PREFIX: a->prefix = value; return 0;
+    case OPTION_INPUT:
+        if (!model_integer("--input-tokens", value, 1, T5_TOKENS_MAX, &a->input_max, &err))
             argp_error(state, "%s", err.text);
         return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -352,13 +322,13 @@ static bool read_all(struct run *run, struct line_input *input, struct err *err)
 static bool open_run(struct run *run, struct err *err)
 {
     const struct arguments *a = run->arguments;
-    if (!t5_model_open(a->dir, &a->model, &run->model, err))
+    if (!t5_model_open(a->dir, &a->runtime.model, &run->model, err))
         return false;
     if (!a->ids && !t5_model_tokenizer(run->model))
         return err_set(err, ERR_INPUT, "%s: has no spiece.model, so it cannot read text; give token ids with --ids", a->dir);
     t5_params_default(run->model, &run->params);
-    model_flags_apply(&a->flags, &run->params);
-    return t5_params_check(&run->params, err) && t5_engine_start(run->model, &a->engine, &run->engine, err);
+    model_flags_apply(&a->runtime.flags, &run->params);
+    return t5_params_check(&run->params, err) && t5_engine_start(run->model, &a->runtime.engine, &run->engine, err);
 }
 
 static bool run_lines(struct run *run, struct err *err)
@@ -407,13 +377,10 @@ int model_run(int argc, char **argv)
         { "json", 'j', NULL, 0, "A JSON object for each line", 1 },
         { "prefix", OPTION_PREFIX, "TEXT", 0, "In front of every line, such as 'summarize: '", 1 },
         { "input-tokens", OPTION_INPUT, "N", 0, "A longer text is cut to N tokens (512)", 1 },
-        MODEL_PARAM_OPTIONS,
-        { "precision", OPTION_PRECISION, "P", 0, "auto, fp32, bf16 or int8 (auto: fp32 for small models, else int8)", 3 },
-        { "kernel", OPTION_KERNEL, "K", 0, "plain, avx2, avx512 or neon, instead of the best of this CPU", 3 },
-        { "threads", 't', "N", 0, "0: as many as there are CPUs (0)", 3 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc };
+    static const struct argp_child children[] = { { .argp = &model_dir_argp }, { .argp = &model_runtime_argp }, { 0 } };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc, .children = children };
     static struct arguments arguments = { .input_max = INPUT_TOKENS_DEFAULT };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
