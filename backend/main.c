@@ -1,5 +1,6 @@
 /* main.c - `wardscribe COMMAND …`. */
 #include "commands/commands.h"
+#include "commands/dispatch.h"
 
 #include <argp.h>
 #include <stdio.h>
@@ -13,11 +14,7 @@ static int command_version(int argc, char **argv)
     return 0;
 }
 
-static const struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help;
-} commands[] = {
+static const struct command commands[] = {
     { "serve",    command_serve,    "Run a ward: readings in, alarms out, dashboard" },
     { "replay",   command_replay,   "Play recordings of real patients into a ward, or into a file of alerts" },
     { "data",     command_data,     "Fetch recordings from their publishers, proven by their hashes" },
@@ -30,40 +27,21 @@ static const struct command {
     { "guard",    command_guard,    "Prove a text against readings and alerts" },
     { "config",   command_config,   "Check, print and explain the configuration" },
     { "version",  command_version,  "Print the version" },
+    { 0 },
 };
-enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
-static void print_help(FILE *to)
-{
-    (void)fprintf(to, "Usage: wardscribe COMMAND [OPTION...]\n"
-                      "Watches a ward and writes what happened.\n\n");
-    for (int i = 0; i < COMMAND_COUNT; i++)
-        (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    (void)fprintf(to, "\nStart here:  wardscribe serve\n"
-                      "Help:        wardscribe COMMAND --help\n"
-                      "Not a medical device.\n");
-}
+static const struct command_table table = {
+    .program = "wardscribe", .what = "command", .rows = commands,
+    .head = "Usage: wardscribe COMMAND [OPTION...]\n"
+            "Watches a ward and writes what happened.\n",
+    .foot = "Start here:  wardscribe serve\n"
+            "Help:        wardscribe COMMAND --help\n"
+            "Not a medical device.\n",
+};
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_help(stderr);
-        return 64;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        print_help(stdout);
-        return 0;
-    }
-    if (strcmp(argv[1], "--version") == 0)
+    if (argc > 1 && strcmp(argv[1], "--version") == 0)
         return command_version(0, NULL);
-    for (int i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(argv[1], commands[i].name) != 0)
-            continue;
-        char name[64];
-        (void)snprintf(name, sizeof name, "wardscribe %s", commands[i].name);
-        argv[1] = name; /* what argp puts in front of its messages */
-        return commands[i].run(argc - 1, argv + 1);
-    }
-    (void)fprintf(stderr, "wardscribe: no command '%s'; see wardscribe --help\n", argv[1]);
-    return 64;
+    return command_dispatch(&table, argc, argv);
 }

@@ -1,8 +1,10 @@
 /* model.c - `wardscribe model`: what can be done with a T5 folder. */
 #include "commands/model.h"
+
 #include "base/clock.h"
 #include "base/str.h"
 #include "commands/commands.h"
+#include "commands/dispatch.h"
 #include "learn/hub.h"
 
 #include <stdio.h>
@@ -11,11 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const struct subcommand {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help;
-} subcommands[] = {
+static const struct command subcommands[] = {
     { "info", model_info, "Say what a model folder holds" },
     { "run", model_run, "Write what a model makes of lines of text" },
     { "bench", model_bench, "Measure a model on this machine" },
@@ -28,18 +26,16 @@ static const struct subcommand {
     { "new", model_new, "Make a folder with an untrained T5" },
     { "pull", model_pull, "Fetch a model from a Hugging Face Hub" },
     { "push", model_push, "Put a model folder on a Hugging Face Hub" },
+    { 0 },
 };
-enum { SUBCOMMAND_COUNT = sizeof subcommands / sizeof *subcommands };
 
-static void print_help(FILE *to)
-{
-    (void)fprintf(to, "Usage: wardscribe model SUBCOMMAND [OPTION...]\n"
-                      "T5 on a CPU: loads a Hugging Face folder as it is (config.json, *.safetensors,\n"
-                      "spiece.model) and writes the tokens that transformers writes.\n\n");
-    for (int i = 0; i < SUBCOMMAND_COUNT; i++)
-        (void)fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
-    (void)fprintf(to, "\nHelp:  wardscribe model SUBCOMMAND --help\n");
-}
+static const struct command_table table = {
+    .program = "wardscribe model", .what = "subcommand", .rows = subcommands,
+    .head = "Usage: wardscribe model SUBCOMMAND [OPTION...]\n"
+            "T5 on a CPU: loads a Hugging Face folder as it is (config.json, *.safetensors,\n"
+            "spiece.model) and writes the tokens that transformers writes.\n",
+    .foot = "Help:  wardscribe model SUBCOMMAND --help\n",
+};
 
 int model_fail(const char *name, const struct err *err)
 {
@@ -98,22 +94,5 @@ bool model_hub_options(const char *endpoint, const char *cache, struct hub_optio
 
 int command_model(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_help(stderr);
-        return 64;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        print_help(stdout);
-        return 0;
-    }
-    for (int i = 0; i < SUBCOMMAND_COUNT; i++) {
-        if (strcmp(argv[1], subcommands[i].name) != 0)
-            continue;
-        char name[64];
-        (void)snprintf(name, sizeof name, "wardscribe model %s", subcommands[i].name);
-        argv[1] = name;
-        return subcommands[i].run(argc - 1, argv + 1);
-    }
-    (void)fprintf(stderr, "wardscribe model: no subcommand '%s'; see wardscribe model --help\n", argv[1]);
-    return 64;
+    return command_dispatch(&table, argc, argv);
 }
