@@ -111,7 +111,8 @@ static void start_process(struct sim *sim)
     sim->alert = (struct alert_service){ .config = &sim->config, .clock = &sim->clock.clock, .store = sim->store,
                                          .stream = sim->stream, .registry = sim->registry, .unthreaded = true };
     sim->routes = vitals_routes(&sim->vitals);
-    sim->http = (struct memory_http){ .tables = &sim->routes, .table_count = 1, .clock = &sim->clock.clock, .answered = answered };
+    sim->http = (struct memory_http){ .tables = &sim->routes, .table_count = 1,
+                                      .clock = &sim->clock.clock, .answered = answered };
     ok = ok && engine_open(&sim->alert, &sim->alert.engine, &err);
     if (!ok)
         FAIL(sim, "start: %s", err.text);
@@ -124,7 +125,8 @@ static void drain_screen(struct sim *sim)
     while ((batch = stream_next(sim->screen, 0))) {
         for (uint32_t i = 0; i < batch->count; i++) {
             const struct alert *a = &batch->alerts[i];
-            note_number(sim, a->onset_us, (int64_t)a->patient << 40 | (int64_t)a->type << 32 | (int64_t)a->state << 24 | a->version);
+            note_number(sim, a->onset_us,
+                        (int64_t)a->patient << 40 | (int64_t)a->type << 32 | (int64_t)a->state << 24 | a->version);
             sim->alerts_seen++;
         }
         stream_release(sim->screen, batch);
@@ -195,7 +197,8 @@ static void write_line(struct buf *out, const struct device *device, const struc
     buf_printf(out, "{\"patient_id\":\"%s\",\"timestamp\":\"%s\",\"source\":\"monitor-%s\"", device->id,
                time_format(reading->time_us, stamp), device->id);
     for (int v = 0; v < VITAL_COUNT; v++) {
-        static const char *const names[] = { "heartRate", "spO2", "systolic_bp", "diastolic_bp", "temperature", "respiratory" };
+        static const char *const names[] = { "heartRate", "spO2", "systolic_bp", "diastolic_bp",
+                                             "temperature", "respiratory" };
         if (reading->value_milli[v] == VITAL_ABSENT)
             continue;
         buf_printf(out, ",\"%s\":", names[v]);
@@ -214,7 +217,8 @@ static void post(struct sim *sim, struct device *device)
     buf_init(&body, 1 << 20);
     for (size_t i = 0; i < device->flight_count; i++)
         write_line(&body, device, &device->sent[device->flight_from + i]);
-    struct memory_call call = { .method = HTTP_POST, .target = "/api/ingest/vitals", .content_type = "application/x-ndjson",
+    struct memory_call call = { .method = HTTP_POST, .target = "/api/ingest/vitals",
+                                .content_type = "application/x-ndjson",
                                 .body = body.data, .body_size = body.length, .context = device };
     device->answered = false;
     device->flight = memory_http_call(&sim->http, &call);
@@ -293,18 +297,21 @@ static void check_visible(struct sim *sim, struct device *device, struct arena *
     size_t opened = engine_open_alerts(sim->alert.engine, device->number, arena, &open);
     for (int type = 0; device->has_stored && type < ALERT_RULE_COUNT; type++) {
         int32_t value = reading_usable(&device->newest_stored, alert_rules[type].vital);
-        bool found = value == VITAL_ABSENT || limits_judge(&alarm_limits_default, (enum alert_type)type, value) != SEVERITY_CRITICAL;
+        bool found = value == VITAL_ABSENT ||
+                     limits_judge(&alarm_limits_default, (enum alert_type)type, value) != SEVERITY_CRITICAL;
         for (size_t i = 0; i < opened && !found; i++)
             found = open[i].type == type;
         if (!found)
-            FAIL(sim, "%s: %s is critical now, and no alarm is open", device->id, alert_type_slug((enum alert_type)type));
+            FAIL(sim, "%s: %s is critical now, and no alarm is open", device->id,
+                 alert_type_slug((enum alert_type)type));
     }
 }
 
 static bool covered(const struct alert *alerts, size_t count, int type, int64_t time_us)
 {
     for (size_t i = 0; i < count; i++)
-        if (alerts[i].type == type && alerts[i].onset_us <= time_us && (!alerts[i].end_us || alerts[i].end_us >= time_us))
+        if (alerts[i].type == type && alerts[i].onset_us <= time_us &&
+            (!alerts[i].end_us || alerts[i].end_us >= time_us))
             return true;
     return false;
 }
@@ -318,9 +325,11 @@ static void check_alarmed(struct sim *sim, const struct device *device, const st
         reading_mark_implausible(&reading);
         for (int type = 0; type < ALERT_RULE_COUNT; type++) {
             int32_t value = reading_usable(&reading, alert_rules[type].vital);
-            if (value != VITAL_ABSENT && limits_judge(&alarm_limits_default, (enum alert_type)type, value) == SEVERITY_CRITICAL &&
+            if (value != VITAL_ABSENT &&
+                limits_judge(&alarm_limits_default, (enum alert_type)type, value) == SEVERITY_CRITICAL &&
                 !covered(alerts, count, type, reading.time_us))
-                FAIL(sim, "%s: reading %zu, %s %d is critical and no alarm covers it", device->id, i, alert_type_slug((enum alert_type)type), value);
+                FAIL(sim, "%s: reading %zu, %s %d is critical and no alarm covers it", device->id, i,
+                     alert_type_slug((enum alert_type)type), value);
         }
     }
 }
@@ -329,10 +338,13 @@ static void print_episodes(const struct alert *alerts, size_t count, int type)
 {
     for (size_t i = 0; i < count; i++)
         if (alerts[i].type == type)
-            print_error("  %s onset %.3f raised %.3f end %.3f updated %.3f state %d version %u lost %x\n", alert_type_slug((enum alert_type)type),
-                        (double)(alerts[i].onset_us - TEST_DAY_US) / 1e6, (double)(alerts[i].raised_us - TEST_DAY_US) / 1e6,
+            print_error("  %s onset %.3f raised %.3f end %.3f updated %.3f state %d version %u lost %x\n",
+                        alert_type_slug((enum alert_type)type),
+                        (double)(alerts[i].onset_us - TEST_DAY_US) / 1e6,
+                            (double)(alerts[i].raised_us - TEST_DAY_US) / 1e6,
                         alerts[i].end_us ? (double)(alerts[i].end_us - TEST_DAY_US) / 1e6 : 0.0,
-                        (double)(alerts[i].updated_us - TEST_DAY_US) / 1e6, alerts[i].state, alerts[i].version, alerts[i].lost);
+                        (double)(alerts[i].updated_us - TEST_DAY_US) / 1e6, alerts[i].state,
+                            alerts[i].version, alerts[i].lost);
 }
 
 /* `alerts` newest first.  A silence that was told by a tick, or in spite of a reading, which the disk then refused is told
@@ -345,7 +357,8 @@ static void check_once(struct sim *sim, const struct device *device, const struc
             if (alerts[i].type != type)
                 continue;
             bool excused = type == ALERT_SENSOR && (sim->disk_failed || crash_disk_failed(sim->disk));
-            bool overlap = later && (alerts[i].state != ALERT_CLOSED || (!excused && alerts[i].end_us > later->onset_us));
+            bool overlap = later && (alerts[i].state != ALERT_CLOSED ||
+                                     (!excused && alerts[i].end_us > later->onset_us));
             if (overlap)
                 print_episodes(alerts, count, type);
             if (overlap && alerts[i].state != ALERT_CLOSED)
@@ -357,7 +370,8 @@ static void check_once(struct sim *sim, const struct device *device, const struc
     }
 }
 
-static void check_open(struct sim *sim, const struct device *device, const struct alert *alerts, size_t count, struct arena *arena)
+static void check_open(struct sim *sim, const struct device *device, const struct alert *alerts,
+                       size_t count, struct arena *arena)
 {
     struct alert *open;
     size_t opened = engine_open_alerts(sim->alert.engine, device->number, arena, &open), stored = 0;
@@ -373,7 +387,8 @@ static void check_open(struct sim *sim, const struct device *device, const struc
     for (size_t o = 0; o < opened; o++) {
         bool found = false;
         for (size_t i = 0; i < count; i++)
-            found = found || (alerts[i].type == open[o].type && alerts[i].onset_us == open[o].onset_us && alerts[i].version == open[o].version);
+            found = found || (alerts[i].type == open[o].type && alerts[i].onset_us == open[o].onset_us &&
+                              alerts[i].version == open[o].version);
         if (!found)
             FAIL(sim, "%s: an open alert is not in the store as it is", device->id);
     }
@@ -444,9 +459,11 @@ static void acknowledge_something(struct sim *sim)
     size_t count = engine_open_alerts(sim->alert.engine, 0, &arena, &open);
     if (count) {
         const struct alert *alert = &open[pick(sim, (uint32_t)count)];
-        struct alarm_command command = { .kind = ALARM_ACKNOWLEDGE, .time_us = clock_now_us(&sim->clock.clock), .user = 1,
+        struct alarm_command command = { .kind = ALARM_ACKNOWLEDGE,
+                                         .time_us = clock_now_us(&sim->clock.clock), .user = 1,
                                          .type = (enum alert_type)alert->type, .onset_us = alert->onset_us };
-        struct audit_row audit = { .time_us = command.time_us, .actor = "nurse", .action = "alert.acknowledge", .detail = "" };
+        struct audit_row audit = { .time_us = command.time_us, .actor = "nurse",
+                                   .action = "alert.acknowledge", .detail = "" };
         struct stream_rows rows = { .audits = &audit, .audit_count = 1 };
         (void)!stream_publish_command(sim->stream, alert->patient, &command, &rows, NULL, NULL, NULL, NULL);
     }

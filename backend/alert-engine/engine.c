@@ -30,7 +30,8 @@ enum {
 
 static struct metric opened_total = METRIC_COUNTER("wardscribe_alerts_opened_total", "Alerts opened.");
 static struct metric open_now = METRIC_GAUGE("wardscribe_alerts_open", "Alerts open now.");
-static struct metric reading_time = METRIC_HISTOGRAM("wardscribe_alarm_latency_seconds", "From publishing a batch to its alerts.");
+static struct metric reading_time = METRIC_HISTOGRAM("wardscribe_alarm_latency_seconds",
+                                                     "From publishing a batch to its alerts.");
 
 struct slot {
     struct alarm_patient state;
@@ -201,7 +202,8 @@ static void on_written(struct store_write *write, bool ok, const struct err *err
 static void write_pending(struct engine *engine, struct pending *pending)
 {
     struct err err = { 0 };
-    pending->write = (struct store_write){ .done = on_written, .alerts = pending->alerts, .alert_count = pending->count };
+    pending->write = (struct store_write){ .done = on_written, .alerts = pending->alerts,
+                                           .alert_count = pending->count };
     atomic_fetch_add(&engine->in_flight, 1);
     if (!store_submit(engine->service->store, &pending->write, &err))
         on_written(&pending->write, false, &err);
@@ -371,7 +373,8 @@ static void tick(struct engine *engine)
     for (size_t i = 0; i < count; i++) {
         struct err err = { 0 };
         command.lag_us = due[i].lag_us;
-        if (!stream_publish_command(engine->service->stream, due[i].patient, &command, NULL, NULL, NULL, &engine->tick_seq, &err))
+        if (!stream_publish_command(engine->service->stream, due[i].patient, &command, NULL, NULL, NULL,
+                                    &engine->tick_seq, &err))
             tick_now(engine, due[i].patient, &command);
     }
     send_outbox(engine);
@@ -486,7 +489,8 @@ static bool load_states(struct engine *engine, struct err *err)
     for (size_t i = 0; ok && i < count; i++) {
         struct slot *slot = make_slot(engine, rows[i].patient);
         const unsigned char *bytes = rows[i].state;
-        ok = rows[i].size > sizeof slot->seq_done || err_set(err, ERR_IO, "alarm state of patient %u is cut", rows[i].patient);
+        ok = rows[i].size > sizeof slot->seq_done ||
+             err_set(err, ERR_IO, "alarm state of patient %u is cut", rows[i].patient);
         if (!ok)
             break;
         memcpy(&slot->seq_done, bytes, sizeof slot->seq_done);
@@ -605,7 +609,8 @@ static void supersede_alerts(struct engine *engine)
         struct slot *slot = slot_of(engine, number);
         for (unsigned left = slot->state.open; left; left &= left - 1) {
             const struct alert *own = &slot->state.alerts[__builtin_ctz(left)];
-            const struct alert *newer = newest_known(engine, number, (enum alert_type)own->type), *stored = known_alert(engine, own);
+            const struct alert *newer = newest_known(engine, number, (enum alert_type)own->type),
+                                        *stored = known_alert(engine, own);
             struct alarm_events events = { .count = 0 };
             if (!newer || newer->onset_us <= own->onset_us)
                 continue;
@@ -617,10 +622,12 @@ static void supersede_alerts(struct engine *engine)
     send_outbox(engine);
 }
 
-static bool reassert_one(struct engine *engine, struct slot *slot, enum alert_type type, struct arena *arena, struct err *err)
+static bool reassert_one(struct engine *engine, struct slot *slot, enum alert_type type,
+                         struct arena *arena, struct err *err)
 {
     const struct alert *own = &slot->state.alerts[type];
-    struct alert_query query = { .patient = own->patient, .from_us = own->onset_us, .to_us = own->onset_us + 1, .limit = ALERT_TYPE_COUNT };
+    struct alert_query query = { .patient = own->patient, .from_us = own->onset_us, .to_us = own->onset_us + 1,
+                                 .limit = ALERT_TYPE_COUNT };
     struct alarm_events events;
     struct alert *rows;
     size_t count;
@@ -668,7 +675,8 @@ static void keep_taken_over(struct engine *engine)
         for (; number <= engine->count && saving->count < SNAPSHOT_SLICE; number++)
             if (slot_of(engine, number)->taken_over)
                 add_state(saving, number, slot_of(engine, number));
-        struct store_write write = { .alerts = engine->outbox, .alert_count = engine->outbox_count, .snapshots = saving->rows,
+        struct store_write write = { .alerts = engine->outbox, .alert_count = engine->outbox_count,
+                                     .snapshots = saving->rows,
                                      .snapshot_count = saving->count, .snapshot_seq = engine->snapshot_seq };
         ok = !saving->count || store_write_sync(engine->service->store, &write, &err);
     }
@@ -701,7 +709,8 @@ static bool take_over_alerts(struct engine *engine, struct err *err)
     size_t count;
     arena_init(&arena, (size_t)PATIENT_COUNT_MAX * ALERT_TYPE_COUNT * 4 * sizeof *rows);
     supersede_alerts(engine);
-    bool ok = wait_until_written(engine, err) && store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
+    bool ok = wait_until_written(engine, err) &&
+              store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
     if (ok)
         adopt_alerts(engine, rows, count);
     ok = ok && reassert_alerts(engine, err);
@@ -740,7 +749,8 @@ static bool recover(struct engine *engine, struct err *err)
     int64_t target = store_journal_next_seq(engine->service->store);
     skip_lost_numbers(engine);
     engine->processed_seq = engine->snapshot_seq;
-    if (!stream_subscribe(engine->service->stream, "alert-engine", 1u << STREAM_VITALS, engine->snapshot_seq, &engine->consumer, err))
+    if (!stream_subscribe(engine->service->stream, "alert-engine", 1u << STREAM_VITALS, engine->snapshot_seq,
+                          &engine->consumer, err))
         return false;
     if (!load_known(engine, err))
         return false;
@@ -750,7 +760,8 @@ static bool recover(struct engine *engine, struct err *err)
     if (!take_over_alerts(engine, err))
         return false;
     struct alarm_command restarted = { .kind = ALARM_RESTARTED, .time_us = clock_now_us(engine->service->clock) };
-    return !engine->count || stream_publish_command(engine->service->stream, 0, &restarted, NULL, NULL, NULL, NULL, err);
+    return !engine->count || stream_publish_command(engine->service->stream, 0, &restarted,
+                                                    NULL, NULL, NULL, NULL, err);
 }
 
 bool engine_open(struct alert_service *service, struct engine **out, struct err *err)
@@ -867,7 +878,8 @@ void engine_limits(struct engine *engine, uint32_t patient, struct alarm_limits 
     (void)pthread_mutex_unlock(&engine->lock);
 }
 
-size_t engine_analyze(struct engine *engine, uint32_t patient, const struct reading *reading, struct alert out[ALERT_TYPE_COUNT])
+size_t engine_analyze(struct engine *engine, uint32_t patient, const struct reading *reading,
+                      struct alert out[ALERT_TYPE_COUNT])
 {
     struct alarm_patient state;
     struct alarm_limits limits;

@@ -50,7 +50,8 @@ size_t engine_open_alerts(struct engine *engine, uint32_t patient, struct arena 
 bool engine_find(struct engine *engine, uint32_t patient, enum alert_type type, int64_t onset_ms, struct alert *out);
 void engine_limits(struct engine *engine, uint32_t patient, struct alarm_limits *out);
 /* What these values would raise, by themselves: changes nothing. */
-size_t engine_analyze(struct engine *engine, uint32_t patient, const struct reading *reading, struct alert out[ALERT_TYPE_COUNT]);
+size_t engine_analyze(struct engine *engine, uint32_t patient, const struct reading *reading,
+                      struct alert out[ALERT_TYPE_COUNT]);
 /* Publishes and waits until it is on disk and in force. */
 bool engine_command(struct engine *engine, uint32_t patient, const struct alarm_command *command,
                     const struct stream_rows *rows, struct err *err) MUST_CHECK;

@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* The table of fields is clinical/alarm_limits.c's; a group is one object. */
-static const char *const groups[] = { "heart_rate", "spo2", "systolic", "temperature", "respiratory_rate", "expected_interval_s" };
+static const char *const groups[] = { "heart_rate", "spo2", "systolic", "temperature", "respiratory_rate",
+                                      "expected_interval_s" };
 enum { GROUP_COUNT = sizeof groups / sizeof *groups };
 
 static bool in_seconds(const struct limit_field *field)
@@ -50,7 +51,8 @@ void limits_write_json(struct buf *out, const struct alarm_limits *limits)
 }
 
 /* Null: a warning that is off, an interval that is learned; limits_validate() refuses it elsewhere. */
-static bool read_field(const struct json *object, const struct limit_field *field, struct alarm_limits *limits, struct err *err)
+static bool read_field(const struct json *object, const struct limit_field *field,
+                       struct alarm_limits *limits, struct err *err)
 {
     int64_t value = limit_field_get(limits, field);
     if (json_has_null(object, field->name))
@@ -89,7 +91,8 @@ static bool read_state(const struct json *root, struct alarm_limits *limits, str
     int64_t scale = limits->spo2_scale;
     bool oxygen = limits->on_oxygen == 1;
     int level = -1;
-    if (!json_get_int(root, "spo2_scale", 0, 1, 2, &scale, err) || !json_get_bool(root, "on_oxygen", JSON_NULLABLE, &oxygen, err) ||
+    if (!json_get_int(root, "spo2_scale", 0, 1, 2, &scale, err) ||
+        !json_get_bool(root, "on_oxygen", JSON_NULLABLE, &oxygen, err) ||
         !json_get_choice(root, "consciousness", JSON_NULLABLE, levels, &level, err))
         return false;
     if (scale != limits->spo2_scale)
@@ -103,7 +106,8 @@ static bool read_state(const struct json *root, struct alarm_limits *limits, str
 
 bool limits_read_json(const char *text, size_t size, struct alarm_limits *limits, struct err *err)
 {
-    static const char *const known[] = { "heart_rate", "spo2", "systolic", "temperature", "respiratory_rate", "spo2_scale",
+    static const char *const known[] = { "heart_rate", "spo2", "systolic", "temperature",
+                                         "respiratory_rate", "spo2_scale",
                                          "on_oxygen", "consciousness", "expected_interval_s", NULL };
     struct json *root = NULL;
     /* The scale first: it brings its own default limits, which named ones then replace. */

@@ -247,7 +247,8 @@ static struct buf change_detail(const struct actor *actor, const struct account_
 }
 
 /* With `changing` held. */
-static bool write_user(struct accounts *accounts, const struct actor *actor, const char *action, const struct user_row *user,
+static bool write_user(struct accounts *accounts, const struct actor *actor, const char *action,
+                       const struct user_row *user,
                        const struct account_change *change, struct err *err)
 {
     struct buf detail = change_detail(actor, change);
@@ -330,7 +331,8 @@ bool accounts_change(struct accounts *accounts, const struct actor *actor, const
 {
     char hash[PASSWORD_HASH_SIZE];
     struct user_row user;
-    if (!change_allowed(username, change, err) || (change->password && !secret_password_hash(change->password, hash, err)))
+    if (!change_allowed(username, change, err) ||
+        (change->password && !secret_password_hash(change->password, hash, err)))
         return false;
     CHECK(pthread_mutex_lock(&accounts->changing) == 0);
     bool ok = change_locked(accounts, actor, username, change, hash, &user, err);

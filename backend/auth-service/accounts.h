@@ -49,7 +49,8 @@ bool accounts_add(struct accounts *accounts, const struct actor *actor, const ch
 bool accounts_change(struct accounts *accounts, const struct actor *actor, const char *username,
                      const struct account_change *change, struct user_row *out, struct err *err) MUST_CHECK;
 /* Ends every session of the user. */
-bool accounts_end_sessions(struct accounts *accounts, const struct actor *actor, const char *username, struct err *err) MUST_CHECK;
+bool accounts_end_sessions(struct accounts *accounts, const struct actor *actor, const char *username,
+                           struct err *err) MUST_CHECK;
 /* Notes a login, also in the audit log; a better `new_hash` replaces the old one (NULL: none). */
 bool accounts_note_login(struct accounts *accounts, const struct actor *actor, int64_t user_id, const char *new_hash,
                          struct err *err) MUST_CHECK;

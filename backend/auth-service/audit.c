@@ -51,7 +51,8 @@ static void later_done(struct store_write *write, bool ok, const struct err *err
     mem_free(later);
 }
 
-void audit_later(struct store *store, const struct clock *clock, const struct actor *actor, const char *action, const char *object)
+void audit_later(struct store *store, const struct clock *clock, const struct actor *actor,
+                 const char *action, const char *object)
 {
     struct later *later = mem_new(1, sizeof *later);
     struct err err = { 0 };
@@ -67,7 +68,8 @@ bool audit_now(struct store *store, const struct clock *clock, const struct acto
 {
     struct buf detail = audit_detail(actor->remote);
     struct audit_row row = audit_row_make(clock, actor->username, action, object, detail.data);
-    struct store_write write = { .audits = &row, .audit_count = 1, .settings = settings, .setting_count = setting_count };
+    struct store_write write = { .audits = &row, .audit_count = 1, .settings = settings,
+                                 .setting_count = setting_count };
     bool ok = store_write_sync(store, &write, err);
     buf_free(&detail);
     return ok;

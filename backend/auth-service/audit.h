@@ -16,10 +16,12 @@ struct audit_row audit_row_make(const struct clock *clock, const char *actor, co
 struct buf audit_detail(const char *remote);
 
 /* Queues a row; nobody waits.  If the store is full or gone, a log line and a metric say so. */
-void audit_later(struct store *store, const struct clock *clock, const struct actor *actor, const char *action, const char *object);
+void audit_later(struct store *store, const struct clock *clock, const struct actor *actor,
+                 const char *action, const char *object);
 /* Writes a row, with settings (may be none), and waits. */
 bool audit_now(struct store *store, const struct clock *clock, const struct actor *actor, const char *action,
-               const char *object, const struct setting_row *settings, size_t setting_count, struct err *err) MUST_CHECK;
+               const char *object, const struct setting_row *settings, size_t setting_count,
+                   struct err *err) MUST_CHECK;
 /* The row as the API and exports show it: an item of an array, or the root. */
 struct json_writer;
 void audit_write_json(struct json_writer *writer, const struct audit_row *row);

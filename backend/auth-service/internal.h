@@ -32,9 +32,11 @@ struct auth {
 
 /* Who a token is, rights aside. */
 bool auth_identify(struct auth *auth, const char *token, struct token_claims *out, struct err *err) MUST_CHECK;
-bool auth_issue(struct auth *auth, const struct user_row *user, char token[TOKEN_SIZE_MAX + 1], struct err *err) MUST_CHECK;
+bool auth_issue(struct auth *auth, const struct user_row *user, char token[TOKEN_SIZE_MAX + 1],
+                struct err *err) MUST_CHECK;
 /* Denies this token, writes that down with its audit row. */
-bool auth_logout(struct auth *auth, const struct actor *actor, const struct token_claims *claims, struct err *err) MUST_CHECK;
+bool auth_logout(struct auth *auth, const struct actor *actor, const struct token_claims *claims,
+                 struct err *err) MUST_CHECK;
 bool auth_rotate(struct auth *auth, const struct actor *actor, char kid[TOKEN_KID_SIZE], struct err *err) MUST_CHECK;
 
 #endif

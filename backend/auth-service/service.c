@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-static struct metric refusals = METRIC_COUNTER("wardscribe_auth_tokens_refused_total", "Tokens that were not accepted.");
+static struct metric refusals = METRIC_COUNTER("wardscribe_auth_tokens_refused_total",
+                                               "Tokens that were not accepted.");
 
 /* ---- tokens ---- */
 
@@ -124,13 +125,15 @@ static bool load_denied(struct auth *auth, struct err *err)
 
 /* ---- keys ---- */
 
-static bool save_keys(struct auth *auth, const struct token_keys *keys, const struct actor *actor, const char *action, struct err *err)
+static bool save_keys(struct auth *auth, const struct token_keys *keys, const struct actor *actor,
+                      const char *action, struct err *err)
 {
     struct buf text;
     buf_init(&text, KEYS_SIZE_MAX);
     token_keys_write(keys, &text);
     struct setting_row row = { KEYS_SETTING, text.data, text.length };
-    bool ok = !text.overflow && audit_now(auth->store, auth->clock, actor, action, token_keys_signing_kid(keys), &row, 1, err);
+    bool ok = !text.overflow && audit_now(auth->store, auth->clock, actor, action,
+                                          token_keys_signing_kid(keys), &row, 1, err);
     if (text.data)
         secret_wipe(text.data, text.capacity);
     buf_free(&text);
@@ -210,7 +213,8 @@ static bool start_keys(struct auth *auth, const struct auth_options *options, st
     if (token_keys_signing_kid(auth->keys))
         return true;
     if (!options->owner)
-        return err_set(err, ERR_CONFIG, "there is no signing key yet: give auth.signing_key, or start the auth-service first");
+        return err_set(err, ERR_CONFIG,
+                       "there is no signing key yet: give auth.signing_key, or start the auth-service first");
     return auth_rotate(auth, &self, kid, err);
 }
 
@@ -231,7 +235,8 @@ static bool make_admin(struct auth *auth, const char *given, struct auth_first_s
     return true;
 }
 
-bool auth_start(const struct auth_options *options, struct auth **out, struct auth_first_start *out_first, struct err *err)
+bool auth_start(const struct auth_options *options, struct auth **out,
+                struct auth_first_start *out_first, struct err *err)
 {
     struct auth *auth = mem_new(1, sizeof *auth);
     memset(out_first, 0, sizeof *out_first);

@@ -28,7 +28,8 @@ struct auth_first_start {
     char username[64], password[32];
 };
 
-bool auth_start(const struct auth_options *options, struct auth **out, struct auth_first_start *out_first, struct err *err) MUST_CHECK;
+bool auth_start(const struct auth_options *options, struct auth **out, struct auth_first_start *out_first,
+                struct err *err) MUST_CHECK;
 /* After http_server_stop(): no handler runs any more. */
 void auth_stop(struct auth *auth);
 struct http_routes auth_routes(struct auth *auth);

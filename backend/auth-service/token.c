@@ -137,7 +137,8 @@ static bool add_key(struct token_keys *keys, cjose_jwk_t *jwk, int64_t now_us, s
     }
     if (keys->count == TOKEN_KEY_COUNT_MAX) {
         key_free(&key);
-        return err_set(err, ERR_BUSY, "%d keys are alive; rotate again when the oldest tokens have ended", TOKEN_KEY_COUNT_MAX);
+        return err_set(err, ERR_BUSY,
+                       "%d keys are alive; rotate again when the oldest tokens have ended", TOKEN_KEY_COUNT_MAX);
     }
     if (keys->count && !keys->keys[keys->count - 1].retired_us)
         keys->keys[keys->count - 1].retired_us = now_us;
@@ -195,7 +196,8 @@ static cjose_jwk_t *jwk_from_text(const char *text, struct err *err)
         uint8_t d[32], x[32], y[32];
         if (!pem_read_p256(text, length, d, x, y, err))
             return NULL;
-        cjose_jwk_ec_keyspec spec = { .crv = CJOSE_JWK_EC_P_256, .d = d, .dlen = 32, .x = x, .xlen = 32, .y = y, .ylen = 32 };
+        cjose_jwk_ec_keyspec spec = { .crv = CJOSE_JWK_EC_P_256, .d = d, .dlen = 32, .x = x,
+                                      .xlen = 32, .y = y, .ylen = 32 };
         cjose_jwk_t *jwk = cjose_jwk_create_EC_spec(&spec, NULL);
         secret_wipe(d, sizeof d);
         return jwk;
@@ -363,7 +365,8 @@ static bool sign_with(const struct token_key *key, const struct token_claims *cl
     return ok || err_set(err, ERR_UNAVAILABLE, "a token could not be signed");
 }
 
-bool token_sign(const struct token_keys *keys, const struct token_claims *claims, char out[TOKEN_SIZE_MAX + 1], struct err *err)
+bool token_sign(const struct token_keys *keys, const struct token_claims *claims,
+                char out[TOKEN_SIZE_MAX + 1], struct err *err)
 {
     const struct token_key *key = signing_key(keys);
     if (!key)
@@ -408,7 +411,8 @@ static const struct token_key *find_key(const struct token_keys *keys, const cha
     return NULL;
 }
 
-static const struct token_key *key_of_header(const struct token_keys *keys, const struct parts *parts, const char **reason)
+static const struct token_key *key_of_header(const struct token_keys *keys,
+                                             const struct parts *parts, const char **reason)
 {
     static const char *const known[] = { "alg", "typ", "kid", NULL };
     char text[HEADER_SIZE_MAX];
@@ -460,7 +464,8 @@ static bool read_names(const struct json *root, struct token_claims *out)
     const char *username, *role, *subject, *jti;
     struct err err;
     return json_get_text(root, "username", JSON_REQUIRED, 1, sizeof out->username - 1, &username, &err) &&
-           json_get_text(root, "role", JSON_REQUIRED, 1, sizeof out->role - 1, &role, &err) && access_role_known(role) &&
+           json_get_text(root, "role", JSON_REQUIRED, 1, sizeof out->role - 1, &role, &err) &&
+               access_role_known(role) &&
            json_get_text(root, "sub", JSON_REQUIRED, 1, 19, &subject, &err) &&
            str_to_int(subject, 1, INT64_MAX, &out->user_id) &&
            json_get_text(root, "jti", JSON_REQUIRED, TOKEN_JTI_SIZE - 1, TOKEN_JTI_SIZE - 1, &jti, &err) &&
@@ -531,7 +536,8 @@ bool token_verify(const struct token_keys *keys, const char *token, size_t lengt
     if (out_reason)
         *out_reason = ok ? NULL : reason;
     if (!ok)
-        return err_set(err, ERR_AUTH, strcmp(reason, "expired") == 0 ? "The token has expired" : "The token is not valid");
+        return err_set(err, ERR_AUTH,
+                       strcmp(reason, "expired") == 0 ? "The token has expired" : "The token is not valid");
     *out = claims;
     return true;
 }

@@ -233,7 +233,8 @@ static size_t on_data(char *data, size_t one, size_t size, void *context)
     } else {
         buf_add(&t->answer->body, data, size);
         if (t->answer->body.overflow) {
-            err_set(t->err, ERR_TOO_LARGE, "the answer of %.200s has more than %zu bytes", t->answer->url, t->answer->body.limit);
+            err_set(t->err, ERR_TOO_LARGE, "the answer of %.200s has more than %zu bytes",
+                    t->answer->url, t->answer->body.limit);
             t->failed = true;
         }
     }
@@ -399,7 +400,8 @@ static bool open_body(struct transfer *t, int64_t *out_size)
     int64_t rest = info.st_size - t->call->file_offset;
     *out_size = t->call->file_size ? t->call->file_size : rest;
     t->body_left = *out_size;
-    return *out_size <= rest && rest >= 0 ? true : err_set(t->err, ERR_INPUT, "%s: shorter than asked for", t->call->body_file);
+    return *out_size <= rest && rest >= 0 ? true : err_set(t->err, ERR_INPUT,
+                                                           "%s: shorter than asked for", t->call->body_file);
 }
 
 #define SET(option, value) CHECK(curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
@@ -493,10 +495,12 @@ static bool may_wait(struct transfer *t, CURL *easy, int64_t started_ms)
     if (t->options->cancel && atomic_load(t->options->cancel))
         return err_set(t->err, ERR_REFUSED, "cancelled");
     if (t->call->timeout_ms && now_ms - started_ms >= t->call->timeout_ms)
-        return err_set(t->err, ERR_TIMEOUT, "%.200s has not answered within %d ms", t->answer->url, t->call->timeout_ms);
+        return err_set(t->err, ERR_TIMEOUT, "%.200s has not answered within %d ms",
+                       t->answer->url, t->call->timeout_ms);
     /* Before a connection stands the connect time-out is in charge. */
     if (connected > 0 && now_ms - t->moved_ms >= t->options->idle_timeout_ms)
-        return err_set(t->err, ERR_TIMEOUT, "%.200s: nothing came for %d ms", t->answer->url, t->options->idle_timeout_ms);
+        return err_set(t->err, ERR_TIMEOUT, "%.200s: nothing came for %d ms", t->answer->url,
+                       t->options->idle_timeout_ms);
     return true;
 }
 
@@ -530,7 +534,8 @@ static bool run(struct transfer *t, struct client *client, int64_t started_ms)
     if (!ok || t->failed)
         return false;
     if (code != CURLE_OK)
-        return err_set(t->err, code_kind(code), "%.200s: %s", t->answer->url, t->text[0] ? t->text : curl_easy_strerror(code));
+        return err_set(t->err, code_kind(code), "%.200s: %s", t->answer->url,
+                       t->text[0] ? t->text : curl_easy_strerror(code));
     return true;
 }
 
@@ -574,11 +579,13 @@ static bool turn(struct transfer *t, struct client *client, int hop)
     else if (t->call->read_body && strcmp(t->method, "GET") != 0)
         return err_set(t->err, ERR_REFUSED, "%.200s redirects, and the body cannot be sent again", t->answer->url);
     if (!str_copy(t->answer->url, sizeof t->answer->url, next))
-        return err_set(t->err, ERR_TOO_LARGE, "%.200s redirects to a URL of more than %d bytes", t->call->url, CLIENT_URL_SIZE - 1);
+        return err_set(t->err, ERR_TOO_LARGE, "%.200s redirects to a URL of more than %d bytes",
+                       t->call->url, CLIENT_URL_SIZE - 1);
     return true;
 }
 
-static bool hop_once(struct client *client, const struct client_call *call, struct transfer *t, int hop, int64_t started_ms)
+static bool hop_once(struct client *client, const struct client_call *call, struct transfer *t,
+                     int hop, int64_t started_ms)
 {
     struct receiver receiver = { t, client };
     bool same = hop == 0 || client_same_origin(call->url, t->answer->url);
@@ -651,7 +658,8 @@ int client_answer_retry_after_s(const struct client_answer *answer, int fallback
 void client_escape(struct buf *out, const char *text, bool keep_slash)
 {
     for (const char *p = text; *p; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~", *p) ||
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                     (*p >= '0' && *p <= '9') || strchr("-._~", *p) ||
                      (keep_slash && *p == '/');
         if (plain)
             buf_add_char(out, *p);

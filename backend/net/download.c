@@ -64,7 +64,8 @@ static bool on_data(void *context, const void *data, size_t size, struct err *er
 {
     struct running *run = context;
     if ((int64_t)size > run->what->size - run->have)
-        return err_set(err, ERR_CONFLICT, "%s: more than its %lld bytes came", run->what->path, (long long)run->what->size);
+        return err_set(err, ERR_CONFLICT, "%s: more than its %lld bytes came", run->what->path,
+                       (long long)run->what->size);
     for (size_t at = 0; at < size;) {
         ssize_t n = pwrite(run->fd, (const char *)data + at, size - at, run->have);
         if (n < 0 && errno == EINTR)
@@ -82,11 +83,13 @@ static bool on_data(void *context, const void *data, size_t size, struct err *er
 static bool ask_once(struct client *client, struct running *run, struct err *err)
 {
     struct client_answer answer;
-    struct client_call call = { .url = run->what->url, .range_from = run->have, .redirects_max = 5, .answer_max = 64 << 10,
+    struct client_call call = { .url = run->what->url, .range_from = run->have,
+                                .redirects_max = 5, .answer_max = 64 << 10,
                                 .begin = on_begin, .sink = on_data, .sink_context = run };
     bool ok = client_call(client, &call, &answer, err);
     if (ok && answer.status == 416) /* what is there is longer than what the server has */
-        ok = err_set(err, ERR_CONFLICT, "%s: the server has fewer than %lld bytes", run->what->path, (long long)run->have);
+        ok = err_set(err, ERR_CONFLICT, "%s: the server has fewer than %lld bytes",
+                     run->what->path, (long long)run->have);
     ok = ok && client_answer_check(&answer, err);
     client_answer_free(&answer);
     return ok;
@@ -111,14 +114,16 @@ static bool fetch(struct client *client, struct running *run, struct err *err)
             pause_ms = 200;
         }
         if (ok && run->have == before)
-            now = (struct err){ 0 }, ok = err_set(&now, ERR_CONFLICT, "%s: the server has fewer than %lld bytes", run->what->path, (long long)run->what->size);
+            now = (struct err){ 0 }, ok = err_set(&now, ERR_CONFLICT, "%s: the server has fewer than %lld bytes",
+                                                  run->what->path, (long long)run->what->size);
         if (!ok && (!is_passing(now.kind) || attempt >= DOWNLOAD_ATTEMPTS)) {
             if (err)
                 *err = now;
             return false;
         }
         if (!ok) {
-            (void)nanosleep(&(struct timespec){ .tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000 }, NULL);
+            (void)nanosleep(&(struct timespec){ .tv_sec = pause_ms / 1000,
+                                                .tv_nsec = pause_ms % 1000 * 1000000 }, NULL);
             pause_ms *= 2;
         }
     }
@@ -145,7 +150,8 @@ static bool prove(struct running *run, struct err *err)
         return false;
     if (strcmp(sha256, run->what->sha256) != 0)
         return err_set(err, ERR_CONFLICT, "%s: SHA-256 is %s, must be %s", run->what->path, sha256, run->what->sha256);
-    return (fsync(run->fd) == 0 && rename(run->part, run->what->path) == 0) || err_set_errno(err, ERR_IO, errno, "%s", run->what->path);
+    return (fsync(run->fd) == 0 && rename(run->part, run->what->path) == 0) ||
+           err_set_errno(err, ERR_IO, errno, "%s", run->what->path);
 }
 
 /* Wrong bytes are taken away; what was pieced together gets one more try from the beginning. */

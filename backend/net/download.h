@@ -24,7 +24,8 @@ struct download {
 enum download_result { DOWNLOAD_FETCHED, DOWNLOAD_THERE };
 
 /* ERR_NOT_FOUND: the server does not have it.  ERR_CONFLICT: size or hash are not those. */
-bool download_file(struct client *client, const struct download *what, enum download_result *out, struct err *err) MUST_CHECK;
+bool download_file(struct client *client, const struct download *what, enum download_result *out,
+                   struct err *err) MUST_CHECK;
 /* Is the file at `path` this one?  *out_there tells whether there is one at all. */
 bool download_check(const struct download *what, bool *out_there, struct err *err) MUST_CHECK;
 

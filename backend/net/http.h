@@ -132,6 +132,7 @@ bool http_server_listen(struct http_server *server, int port, const struct http_
 void http_server_stop(struct http_server *server, int grace_ms);
 void http_server_free(struct http_server *server);
 /* authorize for a token that came later (first WebSocket message). */
-bool http_authorize_token(struct http_server *server, const char *token, int right, struct http_identity *out, struct err *err) MUST_CHECK;
+bool http_authorize_token(struct http_server *server, const char *token, int right, struct http_identity *out,
+                          struct err *err) MUST_CHECK;
 
 #endif

@@ -193,8 +193,10 @@ static void keep_request(struct ws *ws, const struct http_request *from)
     ws->request.path = arena_copy(&ws->arena, from->path, strlen(from->path));
     ws->request.remote = arena_copy(&ws->arena, from->remote, strlen(from->remote));
     for (int i = 0; i < 4 && from->parameters[i].name; i++) {
-        ws->request.parameters[i].name = arena_copy(&ws->arena, from->parameters[i].name, strlen(from->parameters[i].name));
-        ws->request.parameters[i].value = arena_copy(&ws->arena, from->parameters[i].value, strlen(from->parameters[i].value));
+        ws->request.parameters[i].name = arena_copy(&ws->arena, from->parameters[i].name,
+                                                    strlen(from->parameters[i].name));
+        ws->request.parameters[i].value = arena_copy(&ws->arena, from->parameters[i].value,
+                                                     strlen(from->parameters[i].value));
     }
     for (size_t i = 0; i < sizeof query_names / sizeof *query_names; i++) {
         const char *value = http_query(from, query_names[i]);

@@ -101,7 +101,8 @@ static void run(struct memory_exchange *x)
     }
     x->request.route = match.route;
     size_t limit = match.route->flags & ROUTE_BIG_BODY ? HTTP_BODY_SIZE_MAX : HTTP_JSON_BODY_MAX;
-    bool ok = !http->authorize || http->authorize(http->authorize_context, &x->request, x->call.token, match.route->right, &err);
+    bool ok = !http->authorize || http->authorize(http->authorize_context, &x->request, x->call.token,
+                                                  match.route->right, &err);
     if (ok && x->call.body_size > limit)
         ok = err_set(&err, ERR_TOO_LARGE, "The body is above %zu bytes", limit);
     if (!ok) {
@@ -127,10 +128,13 @@ static struct memory_exchange *new_exchange(const struct memory_http *http, cons
     if (call->body_size)
         memcpy(x->copy, call->body, call->body_size);
     size_t path = strcspn(call->target, "?");
-    x->query = call->target[path] ? arena_copy(&x->arena, call->target + path + 1, strlen(call->target + path + 1)) : NULL;
+    x->query = call->target[path] ? arena_copy(&x->arena, call->target + path + 1,
+                                               strlen(call->target + path + 1)) : NULL;
     x->reply.body = &x->body;
-    x->request = (struct http_request){ .method = call->method, .path = decode(&x->arena, call->target, path), .remote = "memory",
-                                        .arena = &x->arena, .received_us = clock_monotonic_us(http->clock), .transport = &x->base };
+    x->request = (struct http_request){ .method = call->method,
+                                        .path = decode(&x->arena, call->target, path), .remote = "memory",
+                                        .arena = &x->arena, .received_us = clock_monotonic_us(http->clock),
+                                            .transport = &x->base };
     return x;
 }
 
@@ -150,10 +154,12 @@ static void start_socket(struct http_server *server, struct memory_exchange *x, 
 {
     const struct memory_http *http = x->http;
     struct err err = { 0 };
-    struct ws_start start = { .fd = fd, .early = "", .route = match->route, .context = match->context, .request = &x->request,
+    struct ws_start start = { .fd = fd, .early = "", .route = match->route,
+                              .context = match->context, .request = &x->request,
                               .close = close_end, .handle = (void *)(intptr_t)fd };
     if (x->call.token) {
-        start.authenticated = http->authorize(http->authorize_context, &x->request, x->call.token, match->route->right, &err);
+        start.authenticated = http->authorize(http->authorize_context, &x->request, x->call.token,
+                                              match->route->right, &err);
         start.refuse_code = start.authenticated ? 0 : err.kind == ERR_FORBIDDEN ? 4403 : 4401;
     }
     live_add(http_server_live(server), &start);

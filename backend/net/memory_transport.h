@@ -12,7 +12,8 @@ struct memory_http {
     const struct http_routes *tables;
     size_t table_count;
     const struct clock *clock;
-    bool (*authorize)(void *context, struct http_request *request, const char *token, int right, struct err *err); /* NULL: all may */
+    bool (*authorize)(void *context, struct http_request *request, const char *token, int right,
+                      struct err *err); /* NULL: all may */
     void *authorize_context;
     /* Called when an exchange is answered, on the thread that finished it.  NULL: ask for the status. */
     void (*answered)(void *context, int status);

@@ -25,13 +25,17 @@
 
 enum { PORTS_MAX = 8, TABLES_MAX = 8, REPLY_SIZE_MAX = 256 << 20, ARENA_LIMIT = 64 << 20 };
 
-static struct metric requests_2xx = { .name = "wardscribe_http_requests_total", .help = "Answered requests by status class.",
+static struct metric requests_2xx = { .name = "wardscribe_http_requests_total",
+                                      .help = "Answered requests by status class.",
                                       .kind = METRIC_KIND_COUNTER, .labels = "class=\"2xx\"" };
-static struct metric requests_4xx = { .name = "wardscribe_http_requests_total", .help = "Answered requests by status class.",
+static struct metric requests_4xx = { .name = "wardscribe_http_requests_total",
+                                      .help = "Answered requests by status class.",
                                       .kind = METRIC_KIND_COUNTER, .labels = "class=\"4xx\"" };
-static struct metric requests_5xx = { .name = "wardscribe_http_requests_total", .help = "Answered requests by status class.",
+static struct metric requests_5xx = { .name = "wardscribe_http_requests_total",
+                                      .help = "Answered requests by status class.",
                                       .kind = METRIC_KIND_COUNTER, .labels = "class=\"5xx\"" };
-static struct metric request_time = METRIC_HISTOGRAM("wardscribe_http_request_seconds", "From headers read to reply queued.");
+static struct metric request_time = METRIC_HISTOGRAM("wardscribe_http_request_seconds",
+                                                     "From headers read to reply queued.");
 
 struct port {
     struct http_server *server;
@@ -214,7 +218,8 @@ static enum MHD_Result send_not_allowed(struct mhd_request *r, unsigned allowed)
     for (int m = 0; m < HTTP_METHOD_COUNT; m++)
         if (allowed >> m & 1)
             buf_printf(&allow, "%s%s", allow.length ? ", " : "", http_method_name((enum http_method)m));
-    struct MHD_Response *response = MHD_create_response_from_buffer(r->reply_body.length, r->reply_body.data, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = MHD_create_response_from_buffer(r->reply_body.length,
+                                                                    r->reply_body.data, MHD_RESPMEM_MUST_COPY);
     add_header(response, "Content-Type", "application/problem+json");
     add_header(response, "Allow", allow.data);
     count_answer(r, 405);
@@ -228,12 +233,14 @@ static enum MHD_Result send_not_allowed(struct mhd_request *r, unsigned allowed)
 
 static enum MHD_Result send_file(struct mhd_request *r, const struct static_file *file)
 {
-    const char *accepts = http_header(&r->request, "Accept-Encoding"), *known = http_header(&r->request, "If-None-Match");
+    const char *accepts = http_header(&r->request, "Accept-Encoding"),
+                          *known = http_header(&r->request, "If-None-Match");
     bool gzip = file->gzip && accepts && strstr(accepts, "gzip");
     bool same = known && strcmp(known, file->etag) == 0;
     const char *data = same ? "" : gzip ? file->gzip : file->data;
     size_t size = same ? 0 : gzip ? file->gzip_size : file->size;
-    struct MHD_Response *response = MHD_create_response_from_buffer(size, (void *)(uintptr_t)data, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(size, (void *)(uintptr_t)data,
+                                                                    MHD_RESPMEM_PERSISTENT);
     if (!response)
         return MHD_NO;
     add_header(response, "Content-Type", file->content_type);
@@ -256,7 +263,8 @@ static enum MHD_Result send_nothing_found(struct mhd_request *r)
 {
     struct err err;
     const char *path = r->request.path;
-    if (r->port->with_static && r->request.method == HTTP_GET && !str_starts(path, "/api/") && !str_starts(path, "/ws/")) {
+    if (r->port->with_static && r->request.method == HTTP_GET && !str_starts(path, "/api/") &&
+        !str_starts(path, "/ws/")) {
         const struct static_file *file = static_files_find(r->port->server->files, path);
         if (file)
             return send_file(r, file);
@@ -294,7 +302,8 @@ static bool origin_allowed(const struct mhd_request *r)
 /* Authorization header, `Sec-WebSocket-Protocol: bearer, TOKEN`, or ?token=. */
 static const char *websocket_token(struct mhd_request *r)
 {
-    const char *header = http_header(&r->request, "Authorization"), *protocols = http_header(&r->request, "Sec-WebSocket-Protocol");
+    const char *header = http_header(&r->request, "Authorization"),
+                         *protocols = http_header(&r->request, "Sec-WebSocket-Protocol");
     if (header && strncasecmp(header, "Bearer ", 7) == 0)
         return header + 7;
     if (protocols && strncmp(protocols, "bearer,", 7) == 0)
@@ -347,7 +356,8 @@ static enum MHD_Result begin_websocket(struct mhd_request *r)
     const char *token = websocket_token(r);
     if (token) {
         const struct http_server_options *options = &r->port->server->options;
-        handoff->authenticated = options->authorize(options->authorize_context, &r->request, token, r->request.route->right, &err);
+        handoff->authenticated = options->authorize(options->authorize_context, &r->request, token,
+                                                    r->request.route->right, &err);
         handoff->refuse_code = handoff->authenticated ? 0 : err.kind == ERR_FORBIDDEN ? 4403 : 4401;
     }
     struct MHD_Response *response = MHD_create_response_for_upgrade(upgraded, handoff);
@@ -382,7 +392,8 @@ static bool authorize(struct mhd_request *r, struct err *err)
     const struct http_server_options *options = &r->port->server->options;
     const char *header = http_header(&r->request, "Authorization");
     const char *token = header && strncasecmp(header, "Bearer ", 7) == 0 ? header + 7 : NULL;
-    return !options->authorize || options->authorize(options->authorize_context, &r->request, token, r->request.route->right, err);
+    return !options->authorize || options->authorize(options->authorize_context, &r->request, token,
+                                                     r->request.route->right, err);
 }
 
 /* A body that is somewhat too large is read and thrown away: a client that is still sending when the
@@ -429,7 +440,8 @@ static enum MHD_Result begin(struct mhd_request *r, const char *url, const char 
 static bool gunzip(struct mhd_request *r, struct err *err)
 {
     buf_init(&r->plain_body, r->body_limit);
-    return gzip_unpack(r->body.data, r->body.length, HTTP_BODY_GZIP_RATIO, &r->plain_body, err) || err_context(err, "The body");
+    return gzip_unpack(r->body.data, r->body.length, HTTP_BODY_GZIP_RATIO, &r->plain_body, err) ||
+           err_context(err, "The body");
 }
 
 static bool take_body(struct mhd_request *r, struct err *err)
@@ -505,7 +517,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     return MHD_YES;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode why)
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode why)
 {
     (void)cls;
     (void)connection;
@@ -545,7 +558,8 @@ static void on_mhd_log(void *cls, const char *format, va_list args)
 static bool resolve(const char *bind, int port, struct sockaddr_storage *out, bool *out_v6, struct err *err)
 {
     char service[16];
-    struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM }, *found;
+    struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+                              .ai_socktype = SOCK_STREAM }, *found;
     (void)snprintf(service, sizeof service, "%d", port);
     int code = getaddrinfo(bind, service, &hints, &found);
     if (code)
@@ -583,7 +597,8 @@ bool http_server_listen(struct http_server *server, int port, const struct http_
         threads ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, MHD_OPTION_END);
     if (!p->daemon)
         return err_set(err, ERR_CONFIG, "cannot listen on %s port %d (%s); is another Wardscribe running? "
-                       "--port-offset N moves all ports", server->options.bind, port, errno ? strerror(errno) : "in use");
+                       "--port-offset N moves all ports", server->options.bind, port,
+                           errno ? strerror(errno) : "in use");
     server->port_count++;
     return true;
 }
@@ -611,7 +626,8 @@ void http_server_free(struct http_server *server)
     mem_free(server);
 }
 
-bool http_authorize_token(struct http_server *server, const char *token, int right, struct http_identity *out, struct err *err)
+bool http_authorize_token(struct http_server *server, const char *token, int right,
+                          struct http_identity *out, struct err *err)
 {
     struct http_request request = { .method = HTTP_GET, .path = "" };
     const struct http_server_options *options = &server->options;

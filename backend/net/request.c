@@ -36,7 +36,8 @@ bool http_query_int(const struct http_request *request, const char *name, int64_
     *out = fallback;
     if (!text || str_to_int(text, min, max, out))
         return true;
-    return err_set(err, ERR_INPUT, "%s: must be an integer between %lld and %lld", name, (long long)min, (long long)max);
+    return err_set(err, ERR_INPUT, "%s: must be an integer between %lld and %lld", name,
+                   (long long)min, (long long)max);
 }
 
 bool http_query_time(const struct http_request *request, const char *name, int64_t fallback_us, int64_t *out_us,

@@ -31,9 +31,11 @@ struct store_engine {
     bool (*readings)(void *, struct arena *, uint32_t patient, int64_t from_us, int64_t to_us,
                      size_t limit, struct reading **, size_t *, struct err *);
     bool (*alerts)(void *, struct arena *, const struct alert_query *, struct alert **, size_t *, struct err *);
-    bool (*summaries)(void *, struct arena *, const struct summary_query *, struct summary_row **, size_t *, struct err *);
+    bool (*summaries)(void *, struct arena *, const struct summary_query *, struct summary_row **,
+                      size_t *, struct err *);
     bool (*summary)(void *, struct arena *, const char *id, struct summary_row **, size_t *, struct err *);
-    bool (*feedbacks)(void *, struct arena *, int64_t from_us, int64_t to_us, size_t limit, struct feedback_row **, size_t *,
+    bool (*feedbacks)(void *, struct arena *, int64_t from_us, int64_t to_us, size_t limit,
+                      struct feedback_row **, size_t *,
                       struct err *);
     bool (*users)(void *, struct arena *, struct user_row **, size_t *, struct err *);
     bool (*audits)(void *, struct arena *, int64_t before, size_t limit, struct audit_row **, size_t *, struct err *);

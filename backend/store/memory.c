@@ -85,7 +85,8 @@ static bool stage_journal(struct memory_engine *e, const struct store_write *w, 
     return true;
 }
 
-static bool stage_all(struct memory_engine *e, struct store_write *first, struct memory_journal **staged, struct err *err)
+static bool stage_all(struct memory_engine *e, struct store_write *first,
+                      struct memory_journal **staged, struct err *err)
 {
     int64_t next_seq = e->next_seq;
     struct memory_journal **last = staged;
@@ -257,7 +258,8 @@ static uint64_t damaged_count(void *impl)
 
 /* ---- the journal back ---- */
 
-static bool visit_from(const struct memory_journal *record, int64_t from_seq, journal_visitor *visit, void *context, struct err *err)
+static bool visit_from(const struct memory_journal *record, int64_t from_seq, journal_visitor *visit,
+                       void *context, struct err *err)
 {
     struct journal_batch batch = record->batch;
     int64_t skip = from_seq > batch.seq ? from_seq - batch.seq : 0;

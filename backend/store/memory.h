@@ -87,9 +87,11 @@ bool rows_memory_patients(void *, struct arena *, struct patient_row **, size_t 
 bool rows_memory_sources(void *, struct arena *, struct source_row **, size_t *, struct err *);
 bool rows_memory_limits(void *, struct arena *, struct limits_row **, size_t *, struct err *);
 bool rows_memory_alerts(void *, struct arena *, const struct alert_query *, struct alert **, size_t *, struct err *);
-bool rows_memory_summaries(void *, struct arena *, const struct summary_query *, struct summary_row **, size_t *, struct err *);
+bool rows_memory_summaries(void *, struct arena *, const struct summary_query *, struct summary_row **,
+                           size_t *, struct err *);
 bool rows_memory_summary(void *, struct arena *, const char *, struct summary_row **, size_t *, struct err *);
-bool rows_memory_feedbacks(void *, struct arena *, int64_t, int64_t, size_t, struct feedback_row **, size_t *, struct err *);
+bool rows_memory_feedbacks(void *, struct arena *, int64_t, int64_t, size_t, struct feedback_row **,
+                           size_t *, struct err *);
 bool rows_memory_users(void *, struct arena *, struct user_row **, size_t *, struct err *);
 bool rows_memory_audits(void *, struct arena *, int64_t before, size_t, struct audit_row **, size_t *, struct err *);
 bool rows_memory_audit_verify(void *, int64_t *, struct err *);

@@ -51,13 +51,17 @@ void rows_memory_init(struct memory_engine *e)
     e->source_names = (struct memory_table){ .row_size = sizeof(struct name_key), .compare = by_name };
     e->limits = (struct memory_table){ .row_size = sizeof(struct limits_row), .compare = by_limits };
     e->alerts = (struct memory_table){ .row_size = sizeof(struct alert), .compare = by_alert };
-    e->summaries = (struct memory_table){ .row_size = sizeof(struct summary_memory), .compare = by_summary_id, .owns = true };
+    e->summaries = (struct memory_table){ .row_size = sizeof(struct summary_memory),
+                                          .compare = by_summary_id, .owns = true };
     e->summary_times = (struct memory_table){ .row_size = sizeof(struct summary_time), .compare = by_summary_time };
-    e->feedbacks = (struct memory_table){ .row_size = sizeof(struct feedback_memory), .compare = by_feedback, .owns = true };
+    e->feedbacks = (struct memory_table){ .row_size = sizeof(struct feedback_memory),
+                                          .compare = by_feedback, .owns = true };
     e->users = (struct memory_table){ .row_size = sizeof(struct user_row), .compare = by_user };
     e->usernames = (struct memory_table){ .row_size = sizeof(struct username_key), .compare = by_username };
-    e->settings = (struct memory_table){ .row_size = sizeof(struct setting_memory), .compare = by_setting, .owns = true };
-    e->snapshots = (struct memory_table){ .row_size = sizeof(struct snapshot_memory), .compare = by_snapshot, .owns = true };
+    e->settings = (struct memory_table){ .row_size = sizeof(struct setting_memory),
+                                         .compare = by_setting, .owns = true };
+    e->snapshots = (struct memory_table){ .row_size = sizeof(struct snapshot_memory),
+                                          .compare = by_snapshot, .owns = true };
     e->audits = (struct memory_table){ .row_size = sizeof(struct audit_memory), .compare = by_audit, .owns = true };
 }
 
@@ -285,7 +289,8 @@ READ_ALL(rows_memory_users, user_row, users)
 
 static bool alert_wanted(const struct alert *alert, const struct alert_query *query)
 {
-    return (!query->patient || alert->patient == query->patient) && (!query->open_only || alert->state != ALERT_CLOSED) &&
+    return (!query->patient || alert->patient == query->patient) &&
+           (!query->open_only || alert->state != ALERT_CLOSED) &&
            alert->onset_us >= query->from_us && (!query->to_us || alert->onset_us < query->to_us);
 }
 
@@ -344,7 +349,8 @@ bool rows_memory_summaries(void *impl, struct arena *arena, const struct summary
     return ok || does_not_fit(err);
 }
 
-bool rows_memory_summary(void *impl, struct arena *arena, const char *id, struct summary_row **out, size_t *out_count, struct err *err)
+bool rows_memory_summary(void *impl, struct arena *arena, const char *id, struct summary_row **out,
+                         size_t *out_count, struct err *err)
 {
     struct memory_engine *e = impl;
     struct summary_memory key = { 0 };
@@ -370,7 +376,8 @@ static int oldest_first(const void *a, const void *b)
     return x->time_us != y->time_us ? ORDER(x->time_us, y->time_us) : strcmp(x->id, y->id);
 }
 
-bool rows_memory_feedbacks(void *impl, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit, struct feedback_row **out,
+bool rows_memory_feedbacks(void *impl, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit,
+                           struct feedback_row **out,
                            size_t *out_count, struct err *err)
 {
     struct memory_engine *e = impl;
@@ -434,7 +441,8 @@ bool rows_memory_audit_verify(void *impl, int64_t *out_count, struct err *err)
     return ok;
 }
 
-bool rows_memory_setting(void *impl, struct arena *arena, const char *key, void **out, size_t *out_size, struct err *err)
+bool rows_memory_setting(void *impl, struct arena *arena, const char *key, void **out,
+                         size_t *out_size, struct err *err)
 {
     struct memory_engine *e = impl;
     struct setting_memory wanted = { 0 };
@@ -454,7 +462,8 @@ bool rows_memory_setting(void *impl, struct arena *arena, const char *key, void 
     return ok || does_not_fit(err);
 }
 
-bool rows_memory_snapshots(void *impl, struct arena *arena, struct snapshot_row **out, size_t *out_count, int64_t *out_seq,
+bool rows_memory_snapshots(void *impl, struct arena *arena, struct snapshot_row **out,
+                           size_t *out_count, int64_t *out_seq,
                            struct err *err)
 {
     struct memory_engine *e = impl;

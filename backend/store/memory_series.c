@@ -142,7 +142,8 @@ static void bucket_put(struct memory_tier *tier, int64_t at, const struct bucket
 static void sum_minute(struct memory_series *s, int64_t minute)
 {
     struct bucket sum = { 0 };
-    for (size_t i = first_from(s, minute * US_PER_MIN); i < s->count && s->readings[i].time_us < (minute + 1) * US_PER_MIN; i++)
+    for (size_t i = first_from(s, minute * US_PER_MIN); i < s->count &&
+         s->readings[i].time_us < (minute + 1) * US_PER_MIN; i++)
         bucket_add(&sum, &s->readings[i]);
     if (sum.readings)
         bucket_put(&s->minutes, minute, &sum);
@@ -237,13 +238,16 @@ static void draw_raw(const struct memory_series *s, struct history_drawer *drawe
         history_draw_reading(drawer, &s->readings[i]);
 }
 
-static void draw_tier(const struct memory_tier *tier, struct history_drawer *drawer, int64_t unit_us, int64_t from_us, int64_t to_us)
+static void draw_tier(const struct memory_tier *tier, struct history_drawer *drawer, int64_t unit_us,
+                      int64_t from_us, int64_t to_us)
 {
-    for (size_t i = bucket_from(tier, (from_us + unit_us - 1) / unit_us); i < tier->count && tier->buckets[i].at * unit_us < to_us; i++)
+    for (size_t i = bucket_from(tier, (from_us + unit_us - 1) / unit_us); i < tier->count &&
+         tier->buckets[i].at * unit_us < to_us; i++)
         history_draw_bucket(drawer, tier->buckets[i].at * unit_us, &tier->buckets[i].sum);
 }
 
-static void draw_rolled(const struct memory_series *s, struct history_drawer *drawer, int64_t step_us, int64_t rolled_us,
+static void draw_rolled(const struct memory_series *s, struct history_drawer *drawer,
+                        int64_t step_us, int64_t rolled_us,
                         int64_t from_us, int64_t to_us)
 {
     int64_t tier_to = to_us < rolled_us ? to_us : rolled_us, raw_from = from_us > rolled_us ? from_us : rolled_us;
@@ -261,7 +265,8 @@ static bool draw(const struct memory_engine *e, const struct memory_series *s, u
     int64_t rolled_us = (e->roll_hour + (patient < e->roll_patient)) * US_PER_HOUR;
     bool raw_kept = from_us >= memory_retention_floor_us(e) || from_us >= rolled_us;
     bool countable = raw_kept && to_us - from_us <= US_PER_DAY;
-    size_t readings = first_from(s, history_ceil(to_us, US_PER_MIN)) - first_from(s, history_floor(from_us, US_PER_MIN));
+    size_t readings = first_from(s, history_ceil(to_us, US_PER_MIN)) - first_from(s,
+        history_floor(from_us, US_PER_MIN));
     int64_t step_us = history_step_us(to_us - from_us, countable ? readings : UINT64_MAX, points_max, countable);
     if (step_us) {
         from_us = history_floor(from_us, step_us);

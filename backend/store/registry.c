@@ -88,7 +88,8 @@ static const char *source_name_of(const struct registry *registry, uint32_t numb
 }
 
 /* The slot that holds `name`, or the free one where it belongs. */
-static uint32_t *index_slot(const struct registry *registry, const struct index *index, name_of *name, const char *wanted)
+static uint32_t *index_slot(const struct registry *registry, const struct index *index,
+                            name_of *name, const char *wanted)
 {
     size_t at = str_hash64(wanted, strlen(wanted), 0) & (index->size - 1);
     while (index->slots[at] && strcmp(name(registry, index->slots[at]), wanted) != 0)
@@ -322,7 +323,8 @@ void registry_update(struct registry *registry, const struct patient_row *row)
     (void)pthread_rwlock_unlock(&registry->lock);
 }
 
-bool registry_source(struct registry *registry, const char *name, uint16_t *out_number, bool *out_unsaved, struct err *err)
+bool registry_source(struct registry *registry, const char *name, uint16_t *out_number,
+                     bool *out_unsaved, struct err *err)
 {
     (void)pthread_rwlock_rdlock(&registry->lock);
     uint32_t number = *index_slot(registry, &registry->source_index, source_name_of, name);

@@ -117,9 +117,11 @@ bool rows_write(struct sqlite_engine *engine, const struct store_write *write, s
 bool rows_patients(void *engine, struct arena *, struct patient_row **, size_t *, struct err *);
 bool rows_sources(void *engine, struct arena *, struct source_row **, size_t *, struct err *);
 bool rows_limits(void *engine, struct arena *, struct limits_row **, size_t *, struct err *);
-bool rows_summaries(void *engine, struct arena *, const struct summary_query *, struct summary_row **, size_t *, struct err *);
+bool rows_summaries(void *engine, struct arena *, const struct summary_query *, struct summary_row **,
+                    size_t *, struct err *);
 bool rows_summary(void *engine, struct arena *, const char *, struct summary_row **, size_t *, struct err *);
-bool rows_feedbacks(void *engine, struct arena *, int64_t, int64_t, size_t, struct feedback_row **, size_t *, struct err *);
+bool rows_feedbacks(void *engine, struct arena *, int64_t, int64_t, size_t, struct feedback_row **,
+                    size_t *, struct err *);
 bool rows_users(void *engine, struct arena *, struct user_row **, size_t *, struct err *);
 bool rows_setting(void *engine, struct arena *, const char *, void **, size_t *, struct err *);
 bool rows_snapshots(void *engine, struct arena *, struct snapshot_row **, size_t *, int64_t *, struct err *);
@@ -130,8 +132,10 @@ bool alerts_read(void *engine, struct arena *, const struct alert_query *, struc
 
 /* sqlite_audit.c */
 bool audit_load_head(struct db *db, struct audit_head *out, struct err *err) MUST_CHECK;
-bool audit_append(struct db *db, struct audit_head *head, const struct audit_row *rows, size_t count, struct err *err) MUST_CHECK;
-bool audit_read(void *engine, struct arena *, int64_t before, size_t limit, struct audit_row **, size_t *, struct err *);
+bool audit_append(struct db *db, struct audit_head *head, const struct audit_row *rows, size_t count,
+                  struct err *err) MUST_CHECK;
+bool audit_read(void *engine, struct arena *, int64_t before, size_t limit, struct audit_row **,
+                size_t *, struct err *);
 bool audit_verify(void *engine, int64_t *out_count, struct err *err);
 
 /* sqlite_journal.c */

@@ -138,7 +138,8 @@ static bool walk(struct db *db, struct audit_head *head, struct err *err)
     bool more, ok = true;
     struct arena arena;
     arena_init(&arena, 1 << 20);
-    struct db_query *q = db_query(db, "SELECT seq, time_us, actor, action, object, detail, hash FROM audit ORDER BY seq");
+    struct db_query *q = db_query(db,
+                                  "SELECT seq, time_us, actor, action, object, detail, hash FROM audit ORDER BY seq");
     while (ok && (ok = db_step(q, &more, err)) && more) {
         struct audit_row row;
         uint8_t hash[32];

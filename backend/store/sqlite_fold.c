@@ -18,10 +18,13 @@ static const char DAY_PUT[] = "INSERT INTO day(key, data) VALUES(?, ?) ON CONFLI
 enum { MINUTES_PER_HOUR = 60, HOURS_PER_DAY = 24 };
 
 static struct metric conflicts =
-    METRIC_COUNTER("wardscribe_store_conflicting_readings_total", "Same patient, source and time with other values: the first was kept.");
+    METRIC_COUNTER("wardscribe_store_conflicting_readings_total",
+                   "Same patient, source and time with other values: the first was kept.");
 static struct metric too_late =
-    METRIC_COUNTER("wardscribe_store_late_readings_dropped_total", "Came after the raw readings of their minute were dropped.");
-static struct metric damaged_rows = METRIC_COUNTER("wardscribe_store_damaged_rows_total", "Rows refused by their checksum.");
+    METRIC_COUNTER("wardscribe_store_late_readings_dropped_total",
+                   "Came after the raw readings of their minute were dropped.");
+static struct metric damaged_rows = METRIC_COUNTER("wardscribe_store_damaged_rows_total",
+                                                   "Rows refused by their checksum.");
 
 void note_damage(struct sqlite_engine *engine, const char *table, int64_t key, const struct err *err)
 {
@@ -346,7 +349,8 @@ static bool next_raw_patient(struct sqlite_engine *engine, int64_t hour, int64_t
     *out = INT64_MAX;
     for (int64_t minute = hour * MINUTES_PER_HOUR; minute < (hour + 1) * MINUTES_PER_HOUR; minute++) {
         bool row;
-        struct db_query *q = db_query(engine->writer, "SELECT key FROM raw WHERE key >= ? AND key < ? ORDER BY key LIMIT 1");
+        struct db_query *q = db_query(engine->writer,
+                                      "SELECT key FROM raw WHERE key >= ? AND key < ? ORDER BY key LIMIT 1");
         db_bind_int(q, raw_key(minute, (uint32_t)patient));
         db_bind_int(q, raw_key(minute + 1, 0));
         if (!db_step(q, &row, err))
@@ -360,7 +364,8 @@ static bool next_raw_patient(struct sqlite_engine *engine, int64_t hour, int64_t
 }
 
 /* Skips patients without readings in the hour; *patient INT64_MAX: the hour is done. */
-static bool skip_idle_patients(struct sqlite_engine *engine, int64_t hour, int64_t *patient, size_t *lookups, struct err *err)
+static bool skip_idle_patients(struct sqlite_engine *engine, int64_t hour, int64_t *patient,
+                               size_t *lookups, struct err *err)
 {
     while (*patient < engine->last_hour_count && engine->last_hour[*patient] < hour)
         ++*patient;
@@ -458,7 +463,8 @@ bool drop_slice(struct sqlite_engine *engine, bool *out_more, struct err *err)
     floor = floor < rolled ? floor : rolled;
     if (!db_begin(engine->writer, err))
         return false;
-    if (!save_slice(engine, &engine->position, drop_some(engine, raw_key(floor > 0 ? floor : 0, 0), out_more, err), err))
+    if (!save_slice(engine, &engine->position,
+                    drop_some(engine, raw_key(floor > 0 ? floor : 0, 0), out_more, err), err))
         return false;
     if (!*out_more)
         engine->dropped_at_us = now;

@@ -30,7 +30,8 @@ static void view_end(struct view *view)
 
 /* The tail is copied before the database's snapshot is taken: what is folded in between is seen
  * twice, and merged away by identity; nothing is missed. */
-static bool view_begin(struct view *view, struct sqlite_engine *engine, struct arena *arena, uint32_t patient, struct err *err)
+static bool view_begin(struct view *view, struct sqlite_engine *engine, struct arena *arena,
+                       uint32_t patient, struct err *err)
 {
     size_t conflicts = 0;
     *view = (struct view){ .engine = engine, .patient = patient };
@@ -199,7 +200,8 @@ static bool draw_raw(struct view *view, struct history_drawer *drawer, int64_t f
 }
 
 /* Draws [from, to) of what has been rolled up, from rows of `unit_us` buckets. */
-static bool draw_tier(struct view *view, struct history_drawer *drawer, const char *sql, int64_t row_us, int64_t unit_us,
+static bool draw_tier(struct view *view, struct history_drawer *drawer, const char *sql,
+                      int64_t row_us, int64_t unit_us,
                       int64_t from_us, int64_t to_us, struct err *err)
 {
     struct bucket buckets[TIER_BUCKET_MAX];
@@ -238,7 +240,8 @@ static int64_t first_tier_us(struct view *view, struct err *err)
     return first;
 }
 
-static bool draw_rolled(struct view *view, struct history_drawer *drawer, int64_t step_us, int64_t from_us, int64_t to_us, struct err *err)
+static bool draw_rolled(struct view *view, struct history_drawer *drawer, int64_t step_us, int64_t from_us,
+                        int64_t to_us, struct err *err)
 {
     int64_t rolled_us = rolled_until_us(view), first_us = first_tier_us(view, err);
     int64_t tier_from = from_us > first_us ? from_us : first_us, tier_to = to_us < rolled_us ? to_us : rolled_us;
@@ -252,7 +255,8 @@ static bool draw_rolled(struct view *view, struct history_drawer *drawer, int64_
 }
 
 /* How many readings the range holds, by the rows that say so cheaply; exact where that is small. */
-static bool count_readings(struct view *view, int64_t from_us, int64_t to_us, uint64_t enough, uint64_t *out, struct err *err)
+static bool count_readings(struct view *view, int64_t from_us, int64_t to_us, uint64_t enough,
+                           uint64_t *out, struct err *err)
 {
     clip_to_raw(view, &from_us, &to_us);
     *out = 0;

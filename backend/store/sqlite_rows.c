@@ -47,7 +47,8 @@ static bool write_limits(struct db *db, const struct limits_row *l, struct err *
 
 static bool write_summary(struct db *db, const struct summary_row *s, struct err *err)
 {
-    struct db_query *q = db_query(db, "INSERT INTO summary(id, patient_id, time_us, window_start_us, window_end_us, document)"
+    struct db_query *q = db_query(db,
+                                  "INSERT INTO summary(id, patient_id, time_us, window_start_us, window_end_us, document)"
         " VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET document = excluded.document");
     db_bind_text(q, s->id);
     db_bind_text(q, s->patient_id);
@@ -60,7 +61,8 @@ static bool write_summary(struct db *db, const struct summary_row *s, struct err
 
 static bool write_feedback(struct db *db, const struct feedback_row *f, struct err *err)
 {
-    struct db_query *q = db_query(db, "INSERT INTO feedback(id, summary_id, patient_id, time_us, document) VALUES(?, ?, ?, ?, ?)"
+    struct db_query *q = db_query(db,
+                                  "INSERT INTO feedback(id, summary_id, patient_id, time_us, document) VALUES(?, ?, ?, ?, ?)"
                                       " ON CONFLICT(id) DO UPDATE SET document = excluded.document");
     db_bind_text(q, f->id);
     db_bind_text(q, f->summary_id);
@@ -339,18 +341,22 @@ bool rows_summaries(void *impl, struct arena *arena, const struct summary_query 
                              : all_summaries(impl, arena, query, out, out_count, err);
 }
 
-bool rows_summary(void *impl, struct arena *arena, const char *id, struct summary_row **out, size_t *out_count, struct err *err)
+bool rows_summary(void *impl, struct arena *arena, const char *id, struct summary_row **out,
+                  size_t *out_count, struct err *err)
 READ(one, struct summary_row, summary_read, SUMMARY_COLUMNS "WHERE id = ?", db_bind_text(q, id))
 
-bool rows_feedbacks(void *impl, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit, struct feedback_row **out,
+bool rows_feedbacks(void *impl, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit,
+                    struct feedback_row **out,
                     size_t *out_count, struct err *err)
 READ(feedbacks, struct feedback_row, feedback_read,
      "SELECT id, summary_id, patient_id, time_us, document FROM feedback WHERE time_us >= ? AND time_us < ?"
      " ORDER BY time_us, id LIMIT ?",
      (db_bind_int(q, from_us), db_bind_int(q, to_us), db_bind_int(q, (int64_t)limit)))
 
-static bool snapshot_rows(void *impl, struct arena *arena, struct snapshot_row **out, size_t *out_count, struct err *err)
-READ(snapshots, struct snapshot_row, snapshot_read, "SELECT patient, checksum, state FROM snapshot ORDER BY patient", (void)0)
+static bool snapshot_rows(void *impl, struct arena *arena, struct snapshot_row **out,
+                          size_t *out_count, struct err *err)
+READ(snapshots, struct snapshot_row, snapshot_read,
+     "SELECT patient, checksum, state FROM snapshot ORDER BY patient", (void)0)
 
 bool rows_snapshots(void *impl, struct arena *arena, struct snapshot_row **out, size_t *out_count, int64_t *out_seq,
                     struct err *err)

@@ -476,12 +476,14 @@ bool store_backup(struct store *store, const char *path, struct err *err)
     return store->engine->backup(store->impl, path, err);
 }
 
-bool store_patients(struct store *store, struct arena *arena, struct patient_row **out, size_t *out_count, struct err *err)
+bool store_patients(struct store *store, struct arena *arena, struct patient_row **out,
+                    size_t *out_count, struct err *err)
 {
     return store->engine->patients(store->impl, arena, out, out_count, err);
 }
 
-bool store_sources(struct store *store, struct arena *arena, struct source_row **out, size_t *out_count, struct err *err)
+bool store_sources(struct store *store, struct arena *arena, struct source_row **out,
+                   size_t *out_count, struct err *err)
 {
     return store->engine->sources(store->impl, arena, out, out_count, err);
 }
@@ -560,7 +562,8 @@ bool store_audit_verify(struct store *store, int64_t *out_count, struct err *err
     return store->engine->audit_verify(store->impl, out_count, err);
 }
 
-bool store_setting(struct store *store, struct arena *arena, const char *key, void **out, size_t *out_size, struct err *err)
+bool store_setting(struct store *store, struct arena *arena, const char *key, void **out,
+                   size_t *out_size, struct err *err)
 {
     return store->engine->setting(store->impl, arena, key, out, out_size, err);
 }

@@ -150,9 +150,12 @@ bool store_write_sync(struct store *store, struct store_write *write, struct err
 
 /* ---- reading back.  Results live in `arena`. ---- */
 
-bool store_patients(struct store *store, struct arena *arena, struct patient_row **out, size_t *out_count, struct err *err) MUST_CHECK;
-bool store_sources(struct store *store, struct arena *arena, struct source_row **out, size_t *out_count, struct err *err) MUST_CHECK;
-bool store_limits(struct store *store, struct arena *arena, struct limits_row **out, size_t *out_count, struct err *err) MUST_CHECK;
+bool store_patients(struct store *store, struct arena *arena, struct patient_row **out, size_t *out_count,
+                    struct err *err) MUST_CHECK;
+bool store_sources(struct store *store, struct arena *arena, struct source_row **out, size_t *out_count,
+                   struct err *err) MUST_CHECK;
+bool store_limits(struct store *store, struct arena *arena, struct limits_row **out, size_t *out_count,
+                  struct err *err) MUST_CHECK;
 
 /* One bucket of one vital; a raw reading is a bucket of count 1. */
 struct history_point {
@@ -191,24 +194,28 @@ struct summary_query {
 bool store_summaries(struct store *store, struct arena *arena, const struct summary_query *query,
                      struct summary_row **out, size_t *out_count, struct err *err) MUST_CHECK;
 /* *out is NULL when there is none with this id. */
-bool store_summary(struct store *store, struct arena *arena, const char *id, struct summary_row **out, struct err *err) MUST_CHECK;
+bool store_summary(struct store *store, struct arena *arena, const char *id, struct summary_row **out,
+                   struct err *err) MUST_CHECK;
 /* Those with from <= time < to, oldest first. */
 bool store_feedbacks(struct store *store, struct arena *arena, int64_t from_us, int64_t to_us, size_t limit,
                      struct feedback_row **out, size_t *out_count, struct err *err) MUST_CHECK;
-bool store_users(struct store *store, struct arena *arena, struct user_row **out, size_t *out_count, struct err *err) MUST_CHECK;
+bool store_users(struct store *store, struct arena *arena, struct user_row **out, size_t *out_count,
+                 struct err *err) MUST_CHECK;
 /* Newest first, seq < before (0: no bound). */
 bool store_audits(struct store *store, struct arena *arena, int64_t before, size_t limit,
                   struct audit_row **out, size_t *out_count, struct err *err) MUST_CHECK;
 /* Walks the whole chain; false with the first broken row's seq in `err`. */
 bool store_audit_verify(struct store *store, int64_t *out_count, struct err *err) MUST_CHECK;
 /* *out is NULL when there is none. */
-bool store_setting(struct store *store, struct arena *arena, const char *key, void **out, size_t *out_size, struct err *err) MUST_CHECK;
+bool store_setting(struct store *store, struct arena *arena, const char *key, void **out, size_t *out_size,
+                   struct err *err) MUST_CHECK;
 
 /* Recovery: the newest snapshot set, then every journal batch from its seq on, in order. */
 bool store_snapshots(struct store *store, struct arena *arena, struct snapshot_row **out, size_t *out_count,
                      int64_t *out_seq, struct err *err) MUST_CHECK;
 typedef bool journal_visitor(void *context, const struct journal_batch *batch, struct err *err);
-bool store_journal_read(struct store *store, int64_t from_seq, journal_visitor *visit, void *context, struct err *err) MUST_CHECK;
+bool store_journal_read(struct store *store, int64_t from_seq, journal_visitor *visit, void *context,
+                        struct err *err) MUST_CHECK;
 int64_t store_journal_next_seq(struct store *store);   /* the seq the next record gets */
 
 #endif

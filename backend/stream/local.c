@@ -11,7 +11,8 @@
 
 enum { CONSUMERS_MAX = 8, REPLAY_BATCHES = 64 };
 
-static struct metric refused = METRIC_COUNTER("wardscribe_stream_refused_total", "Batches refused because a queue was full.");
+static struct metric refused = METRIC_COUNTER("wardscribe_stream_refused_total",
+                                              "Batches refused because a queue was full.");
 
 /* Shared by the store and every consumer; the last one frees it. */
 struct shared_batch {
@@ -83,7 +84,8 @@ void stream_close(struct stream *stream)
 
 /* ---- making a batch ---- */
 
-static struct shared_batch *make_shared(enum stream_topic topic, enum stream_kind kind, const void *items, uint32_t count, size_t size)
+static struct shared_batch *make_shared(enum stream_topic topic, enum stream_kind kind, const void *items,
+                                        uint32_t count, size_t size)
 {
     struct shared_batch *shared = mem_try_new(1, sizeof *shared + count * size);
     if (!shared)
@@ -109,9 +111,11 @@ static void copy_rows(struct shared_batch *shared, const struct stream_rows *wit
     w->patients = copied(&shared->rows, with->patients, w->patient_count = with->patient_count, sizeof *with->patients);
     w->sources = copied(&shared->rows, with->sources, w->source_count = with->source_count, sizeof *with->sources);
     w->limits = copied(&shared->rows, with->limits, w->limits_count = with->limits_count, sizeof *with->limits);
-    struct audit_row *audits = (void *)(uintptr_t)copied(&shared->rows, with->audits, w->audit_count = with->audit_count, sizeof *with->audits);
+    struct audit_row *audits = (void *)(uintptr_t)copied(&shared->rows, with->audits,
+                                                         w->audit_count = with->audit_count, sizeof *with->audits);
     for (size_t i = 0; i < with->audit_count; i++)
-        audits[i].detail = with->audits[i].detail ? arena_copy(&shared->rows, with->audits[i].detail, strlen(with->audits[i].detail)) : "";
+        audits[i].detail = with->audits[i].detail ? arena_copy(&shared->rows, with->audits[i].detail,
+                                                               strlen(with->audits[i].detail)) : "";
     w->audits = audits;
 }
 
@@ -205,7 +209,8 @@ bool stream_publish_readings(struct stream *stream, const struct reading *readin
     if (!shared)
         return err_set(err, ERR_BUSY, "no memory for the readings; send again");
     shared->batch.readings = (const struct reading *)shared->items;
-    shared->journal = (struct journal_batch){ .kind = JOURNAL_READINGS, .count = count, .readings = shared->batch.readings };
+    shared->journal = (struct journal_batch){ .kind = JOURNAL_READINGS, .count = count,
+                                              .readings = shared->batch.readings };
     shared->write = (struct store_write){ .done = on_committed, .journal = &shared->journal, .journal_count = 1 };
     shared->done = done;
     shared->context = context;
@@ -229,7 +234,8 @@ bool stream_publish_command(struct stream *stream, uint32_t patient, const struc
     shared->batch.count = 1;
     shared->batch.command = &shared->command;
     shared->batch.command_patient = patient;
-    shared->journal = (struct journal_batch){ .kind = JOURNAL_COMMAND, .count = 1, .command = &shared->command, .command_patient = patient };
+    shared->journal = (struct journal_batch){ .kind = JOURNAL_COMMAND, .count = 1, .command = &shared->command,
+                                              .command_patient = patient };
     shared->write = (struct store_write){ .done = on_committed, .journal = &shared->journal, .journal_count = 1 };
     shared->done = done;
     shared->context = context;
@@ -314,7 +320,8 @@ static bool replay_batch(void *context, const struct journal_batch *from, struct
     bool readings = from->kind == JOURNAL_READINGS;
     if (from->seq >= consumer->live_seq || replay->batches == REPLAY_BATCHES)
         return err_set(err, ERR_BUSY, "enough for now");
-    struct shared_batch *shared = readings ? make_shared(STREAM_VITALS, STREAM_READINGS, from->readings, from->count, sizeof(struct reading))
+    struct shared_batch *shared = readings ? make_shared(STREAM_VITALS, STREAM_READINGS, from->readings,
+                                                         from->count, sizeof(struct reading))
                                            : make_shared(STREAM_VITALS, STREAM_COMMAND, NULL, 0, 0);
     if (!shared)
         return err_set(err, ERR_UNAVAILABLE, "no memory to read the journal");

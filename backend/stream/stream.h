@@ -66,7 +66,8 @@ bool stream_publish_command(struct stream *stream, uint32_t patient, const struc
 int64_t stream_end(struct stream *stream);   /* the number that the next record of `vitals` gets */
 /* Records of `vitals` from now on have numbers from `seq` on: those below are taken, kept or not. */
 void stream_skip_to(struct stream *stream, int64_t seq);
-bool stream_publish_alerts(struct stream *stream, const struct alert *alerts, uint32_t count, struct err *err) MUST_CHECK;
+bool stream_publish_alerts(struct stream *stream, const struct alert *alerts, uint32_t count,
+                           struct err *err) MUST_CHECK;
 
 /* From `from_seq` on: what the journal holds first, then live, without a gap (-1: live only). */
 bool stream_subscribe(struct stream *stream, const char *name, unsigned topics /* bits */, int64_t from_seq,

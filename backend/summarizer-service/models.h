@@ -17,7 +17,8 @@
 
 struct models;
 
-bool models_start(const struct config *config, const struct clock *clock, struct store *store, struct models **out, struct err *err) MUST_CHECK;
+bool models_start(const struct config *config, const struct clock *clock, struct store *store, struct models **out,
+                  struct err *err) MUST_CHECK;
 void models_stop_waiting(struct models *models); /* before the threads that wait are joined */
 void models_stop(struct models *models);         /* NULL is fine */
 /* The one that serves now, with a reference, or NULL: then `reason` says why. */

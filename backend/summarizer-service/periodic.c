@@ -86,7 +86,8 @@ static void start_job(struct periodic *p, uint32_t patient, const struct patient
     }
     job_close(job);
     if (wait_s) {
-        schedule_first(p->schedule, patient, now_s(p) + (wait_s < s->config->summaries.first_s ? wait_s : s->config->summaries.first_s));
+        schedule_first(p->schedule, patient,
+                       now_s(p) + (wait_s < s->config->summaries.first_s ? wait_s : s->config->summaries.first_s));
         return;
     }
     schedule_retry(p->schedule, patient, now_s(p));
@@ -121,7 +122,8 @@ static void store_batch(struct periodic *p, const struct summary_row *rows, int 
     struct err err = { 0 };
     bool ok = !count || store_write_sync(p->summarizer->store, &write, &err);
     if (!ok)
-        log_warn("summaries were not stored", LOG_INT("count", count), LOG_STR("patient_id", rows[0].patient_id), LOG_ERR(&err));
+        log_warn("summaries were not stored", LOG_INT("count", count),
+                 LOG_STR("patient_id", rows[0].patient_id), LOG_ERR(&err));
     for (int i = 0; i < count; i++) {
         job_stored(p->summarizer, &p->jobs[i], ok);
         if (ok)

@@ -101,7 +101,8 @@ void schedule_retry(struct schedule *schedule, uint32_t patient, int64_t now_s)
 {
     struct entry entry = schedule->entries[patient];
     uint64_t wait_s = (uint64_t)schedule->first_s << entry.tries;
-    entry.due_s = since_origin(schedule, now_s) + (wait_s < schedule->interval_s ? (uint32_t)wait_s : schedule->interval_s);
+    entry.due_s = since_origin(schedule,
+                               now_s) + (wait_s < schedule->interval_s ? (uint32_t)wait_s : schedule->interval_s);
     if (entry.tries < 16)
         entry.tries++;
     set_entry(schedule, patient, entry);

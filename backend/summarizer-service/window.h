@@ -8,7 +8,9 @@
 enum { WINDOW_READINGS_MAX = 4000 };
 
 /* The last quarter of an hour; where charting is sparser, the newest `summaries.window` readings. */
-bool window_load(struct summarizer *s, struct arena *arena, uint32_t patient, struct window *out, struct err *err) MUST_CHECK;
-bool window_limits(struct summarizer *s, struct arena *arena, uint32_t patient, struct alarm_limits *out, struct err *err) MUST_CHECK;
+bool window_load(struct summarizer *s, struct arena *arena, uint32_t patient, struct window *out,
+                 struct err *err) MUST_CHECK;
+bool window_limits(struct summarizer *s, struct arena *arena, uint32_t patient, struct alarm_limits *out,
+                   struct err *err) MUST_CHECK;
 
 #endif

@@ -5,9 +5,11 @@
 
 #include <string.h>
 
-static struct metric accepted_total = METRIC_COUNTER("wardscribe_readings_accepted_total", "Readings accepted over HTTP.");
+static struct metric accepted_total = METRIC_COUNTER("wardscribe_readings_accepted_total",
+                                                     "Readings accepted over HTTP.");
 static struct metric rejected_total = METRIC_COUNTER("wardscribe_readings_rejected_total", "Lines refused over HTTP.");
-static struct metric durable_time = METRIC_HISTOGRAM("wardscribe_ingest_durable_seconds", "From request to readings on disk.");
+static struct metric durable_time = METRIC_HISTOGRAM("wardscribe_ingest_durable_seconds",
+                                                     "From request to readings on disk.");
 
 /* One request's harvest.  Lives in the request's arena until the answer is sent. */
 struct harvest {

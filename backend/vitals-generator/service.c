@@ -72,7 +72,8 @@ static void stop_consumer(struct vitals *vitals)
 bool vitals_start(struct vitals *vitals, struct err *err)
 {
     vitals->ward = ward_new(vitals->registry, vitals->clock);
-    return ward_load(vitals->ward, vitals->store, err) && vitals_sockets_start(vitals, err) && start_consumer(vitals, err);
+    return ward_load(vitals->ward, vitals->store, err) && vitals_sockets_start(vitals, err) &&
+           start_consumer(vitals, err);
 }
 
 void vitals_stop(struct vitals *vitals)

@@ -26,7 +26,8 @@ struct vitals {
 };
 
 bool vitals_start(struct vitals *vitals, struct err *err) MUST_CHECK;  /* the fields above `ward` are set */
-bool vitals_start_source(struct vitals *vitals, struct err *err) MUST_CHECK; /* the simulator, when everything else is up */
+bool vitals_start_source(struct vitals *vitals,
+                         struct err *err) MUST_CHECK; /* the simulator, when everything else is up */
 void vitals_stop_source(struct vitals *vitals);
 void vitals_stop(struct vitals *vitals);
 struct http_routes vitals_routes(struct vitals *vitals);

@@ -194,7 +194,8 @@ static void take_alert(struct ward *ward, const struct alert *alert)
     struct alert *known = find_alert(bed, alert);
     bool open = alert->state != ALERT_CLOSED;
     /* After a restart the engine repeats what it has said: an older word changes nothing. */
-    if (known && (known->onset_us > alert->onset_us || (known->onset_us == alert->onset_us && known->version > alert->version)))
+    if (known && (known->onset_us > alert->onset_us ||
+                  (known->onset_us == alert->onset_us && known->version > alert->version)))
         return;
     if (open && !known) {
         if (!bed->alerts)
@@ -257,7 +258,8 @@ bool ward_load(struct ward *ward, struct store *store, struct err *err)
     for (uint32_t number = 1; ok && number <= patients && clock_monotonic_us(ward->clock) < until_us; number++) {
         struct reading *readings;
         arena_reset(&arena);
-        ok = store_readings(store, &arena, number, now_us - US_PER_HOUR, now_us + US_PER_HOUR, 10000, &readings, &count, err);
+        ok = store_readings(store, &arena, number, now_us - US_PER_HOUR, now_us + US_PER_HOUR, 10000,
+                            &readings, &count, err);
         if (ok)
             load_newest(ward, readings, count);
     }
