@@ -145,7 +145,8 @@ static struct operand states(const struct step *s, const float *norm)
     return (struct operand){ s->decoder->x, norm, s->decoder->x_stride };
 }
 
-static void pack(const struct step *s, const struct operand *in, const struct t5_packed *weights, struct t5_rows rows, int row, int row_end)
+static void pack(const struct step *s, const struct operand *in, const struct t5_packed *weights, struct t5_rows rows, int row,
+                 int row_end)
 {
     const struct fast_model *m = s->model;
     for (int r = row; r < row_end; r++) {
@@ -357,7 +358,8 @@ static void run_step(struct fast_decoder *d, struct crew *crew, struct fast_grou
 }
 
 /* All members share everything, or each piece is a whole step of some requests. */
-static void run_steps(struct fast_decoder *d, struct crew *crew, struct fast_group *groups, int count, const int32_t *tokens, float *logits)
+static void run_steps(struct fast_decoder *d, struct crew *crew, struct fast_group *groups, int count, const int32_t *tokens,
+                      float *logits)
 {
     int rows = groups[count - 1].row + groups[count - 1].row_count, parts = crew->count;
     if (count < parts || rows < ROWS_ALONE_MIN * parts) {

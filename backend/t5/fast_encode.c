@@ -100,7 +100,8 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
 struct fast_encoder *fast_encoder_new(const struct fast_model *model, int thread_count, int token_max, int text_max)
 {
     struct fast_encoder *e = mem_new(1, sizeof *e);
-    *e = (struct fast_encoder){ .items = model->items == T5_ITEMS_INT8 ? T5_ITEMS_INT8 : T5_ITEMS_FP32, .model = model, .thread_count = thread_count, .token_max = token_max, .text_max = text_max,
+    *e = (struct fast_encoder){ .model = model, .thread_count = thread_count, .token_max = token_max, .text_max = text_max,
+                                .items = model->items == T5_ITEMS_INT8 ? T5_ITEMS_INT8 : T5_ITEMS_FP32,
                                 .x_stride = fast_stride(model->width), .qkv_stride = fast_stride(3 * model->inner),
                                 .hidden_stride = fast_stride(2 * (model->ff_width > model->inner ? model->ff_width : model->inner)) };
     e->scratch = mem_new((size_t)thread_count, sizeof *e->scratch);
@@ -148,11 +149,16 @@ static void norm_and_pack(const struct pass *p, const float *norm, const struct 
     }
 }
 
-static void multiply(const struct pass *p, const struct t5_packed *weights, int block, int block_end, int rows, float *out, size_t stride,
-                     bool add)
+static void multiply_blocks(const struct pass *p, const struct t5_packed *weights, int block, int block_end, int rows, float *out,
+                            size_t stride, bool add)
 {
     t5_product(p->model->kernels, &(struct t5_product){ .weights = weights, .rows = p->scratch->packed, .row_end = rows,
         .block = block, .block_end = block_end, .out = out, .out_stride = stride, .add = add });
+}
+
+static void multiply(const struct pass *p, const struct t5_packed *weights, int rows, float *out, size_t stride, bool add)
+{
+    multiply_blocks(p, weights, 0, weights->blocks, rows, out, stride, add);
 }
 
 /* wi and the gate, block by block, so that f(wi) * gate finds both in the first-level cache. */
@@ -161,9 +167,9 @@ static void multiply_and_activate(const struct pass *p, const struct t5_packed *
     float *hidden = p->scratch->hidden;
     int blocks = p->model->ff_width / T5_BLOCK;
     for (int b = 0; b < blocks; b++) {
-        multiply(p, weights, b, b + 1, rows, hidden, p->encoder->hidden_stride, false);
+        multiply_blocks(p, weights, b, b + 1, rows, hidden, p->encoder->hidden_stride, false);
         if (p->model->config->gated)
-            multiply(p, weights, blocks + b, blocks + b + 1, rows, hidden, p->encoder->hidden_stride, false);
+            multiply_blocks(p, weights, blocks + b, blocks + b + 1, rows, hidden, p->encoder->hidden_stride, false);
         for (int r = 0; r < rows; r++)
             fast_activate(p->model, hidden + (size_t)r * p->encoder->hidden_stride, b * T5_BLOCK, T5_BLOCK);
     }
@@ -187,7 +193,7 @@ static void keys_and_values(const struct pass *p, const struct fast_layer *layer
     const struct fast_model *m = p->model;
     float *qkv = e->qkv[parity] + (size_t)row * e->qkv_stride;
     norm_and_pack(p, layer->self.norm, &layer->self.in, row, end);
-    multiply(p, &layer->self.in, 0, layer->self.in.blocks, end - row, qkv, e->qkv_stride, false);
+    multiply(p, &layer->self.in, end - row, qkv, e->qkv_stride, false);
     while (row < end) {
         struct piece piece = piece_at(p, row, end);
         for (int h = 0; h < m->config->head_count; h++)
@@ -228,12 +234,12 @@ static void attention_and_ff(const struct pass *p, const struct fast_layer *laye
     }
     for (int r = 0; r < end - row; r++)
         fast_pack(m, &layer->self.out, s->context + (size_t)r * (size_t)m->inner, s->packed, r);
-    multiply(p, &layer->self.out, 0, layer->self.out.blocks, end - row, x, p->encoder->x_stride, true);
+    multiply(p, &layer->self.out, end - row, x, p->encoder->x_stride, true);
     norm_and_pack(p, layer->ff.norm, &layer->ff.in, row, end);
     multiply_and_activate(p, &layer->ff.in, end - row);
     for (int r = 0; r < end - row; r++)
         fast_pack(m, &layer->ff.out, s->hidden + (size_t)r * p->encoder->hidden_stride, s->packed, r);
-    multiply(p, &layer->ff.out, 0, layer->ff.out.blocks, end - row, x, p->encoder->x_stride, true);
+    multiply(p, &layer->ff.out, end - row, x, p->encoder->x_stride, true);
 }
 
 /* ---- what the decoder needs of the states ---- */
@@ -270,7 +276,7 @@ static void finish(const struct pass *p, int row, int end)
     keep_states(p, row, end);
     norm_and_pack(p, m->encoder_norm, &m->decoder[0].memory, row, end);
     for (int layer = 0; layer < m->config->decoder_layer_count; layer++) {
-        multiply(p, &m->decoder[layer].memory, 0, m->decoder[layer].memory.blocks, end - row, p->scratch->hidden, p->encoder->hidden_stride, false);
+        multiply(p, &m->decoder[layer].memory, end - row, p->scratch->hidden, p->encoder->hidden_stride, false);
         for (int at = row; at < end;) {
             struct piece piece = piece_at(p, at, end);
             keep_memory(p, layer, piece, row);

@@ -158,7 +158,8 @@ static void *member_thread(void *argument)
         if (atomic_load_explicit(&team->stopping, memory_order_seq_cst))
             return NULL;
         unsigned door = atomic_load_explicit(&team->door, memory_order_relaxed);
-        if (!(door & DOOR_OPEN) || !atomic_compare_exchange_strong_explicit(&team->door, &door, door + 1, memory_order_acq_rel, memory_order_relaxed))
+        if (!(door & DOOR_OPEN) || !atomic_compare_exchange_strong_explicit(&team->door, &door, door + 1, memory_order_acq_rel,
+                                                                            memory_order_relaxed))
             continue;
         last = door / DOOR_JOB;
         team->work(team->context, &(struct crew){ team, member->rank, team->count, member->rank, team->first, 0 });

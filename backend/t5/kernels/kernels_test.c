@@ -369,8 +369,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice), cmocka_unit_test(test_product_fp32), cmocka_unit_test(test_product_bf16),
         cmocka_unit_test(test_product_int8), cmocka_unit_test(test_products_are_near_the_true_one),
-        cmocka_unit_test(test_rows), cmocka_unit_test(test_keep_keys), cmocka_unit_test(test_keep_values), cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_history),
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_keep_keys), cmocka_unit_test(test_keep_values),
+        cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_attention), cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,7 +151,8 @@ INLINE void byte_values(int rows, const struct t5_attention *a, int first, const
     for (int r = 0; r < rows; r++)
         UNROLL
         for (int i = 0; i < TILE_VECTORS; i++)
-            store(a->out + (size_t)(first + r) * a->out_stride + column + i * LANES, __builtin_convertvector(sums[r][i], vf) * (float)DIGIT);
+            store(a->out + (size_t)(first + r) * a->out_stride + column + i * LANES,
+                  __builtin_convertvector(sums[r][i], vf) * (float)DIGIT);
     byte_digit(rows, a, digits + padded, 2 * padded, column, NULL, sums);
     UNROLL
     for (int r = 0; r < rows; r++)
@@ -224,7 +225,8 @@ INLINE vf byte_score(int head_size, const int8_t *query, vi start, const unsigne
     return __builtin_convertvector(sum, vf);
 }
 
-INLINE void past_scores(int head_size, const struct t5_history *h, const struct byte_query *query, const uint8_t *slot, struct past past)
+INLINE void past_scores(int head_size, const struct t5_history *h, const struct byte_query *query, const uint8_t *slot,
+                        struct past past)
 {
     vi start = { query->start };
     for (int p = 0; p < h->length; p += LANES) {
