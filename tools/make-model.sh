@@ -26,10 +26,10 @@ say "3/5 training in many wordings, $steps steps"
     --layers 3 --decoder-layers 3 --seed 1 --max-length 360
 "$program" model train "$work/start" --data "$work/pairs.jsonl" --out "$work/trained" --steps "$steps" --batch 16 --lr 1.5e-3 \
     --warmup 200 --schedule cosine --max-target 360 --seed 1 --save-every 500 --save-as bf16 --resume
-say "4/5 training in the wording that readers get, $steps steps"
+say "4/5 training in the wording that readers get, $((steps * 4 / 3)) steps"
 "$program" model pairs --seed 2 --count $((pairs * 2 / 3)) --varied --house --format slots > "$work/house.jsonl"
 "$program" model pairs --seed 5 --count $((pairs / 3)) --house --format slots >> "$work/house.jsonl"
-"$program" model train "$work/trained" --data "$work/house.jsonl" --out "$work/final" --steps "$steps" --batch 16 --lr 8e-4 \
+"$program" model train "$work/trained" --data "$work/house.jsonl" --out "$work/final" --steps $((steps * 4 / 3)) --batch 16 --lr 8e-4 \
     --warmup 100 --schedule cosine --max-target 360 --seed 2 --save-every 500 --save-as bf16 --resume
 say "5/5 $folder"
 for file in config.json generation_config.json model.safetensors spiece.model tokenizer_config.json; do

@@ -42,19 +42,46 @@ static void vary_vital(struct reading *readings, size_t count, enum vital vital,
     }
 }
 
-/* The alerts stay: what is said of them rests on the new values where these count. */
+/* A sensor alarm may be about any of the vitals. */
+static void vary_alerts(struct alert *alerts, size_t count, uint64_t *random)
+{
+    for (size_t i = 0; i < count; i++)
+        if (alerts[i].type == ALERT_SENSOR && next_random(random) % 2)
+            alerts[i].lost = (uint8_t)(1 + next_random(random) % ((1u << VITAL_COUNT) - 1));
+}
+
+/* Few readings with few values each: most vitals were measured once, at moments of their own. */
+static void make_sparse(struct reading *readings, size_t count, uint64_t *random)
+{
+    for (size_t i = 0; i < count; i++)
+        for (int vital = 0; vital < VITAL_COUNT; vital++)
+            if (next_random(random) % 2)
+                readings[i].value_milli[vital] = VITAL_ABSENT;
+}
+
+/* Otherwise the alerts stay: what is said of them rests on the new values where these count. */
 static struct window vary(struct preparing *p, const struct window *window, uint64_t random)
 {
     struct window varied = *window;
-    struct reading *readings = arena_alloc(&p->arena, window->reading_count * sizeof *readings);
-    memcpy(readings, window->readings, window->reading_count * sizeof *readings);
+    bool sparse = next_random(&random) % 4 == 0;
+    size_t most = sparse ? 1 + next_random(&random) % 4 : window->reading_count;
+    varied.reading_count = window->reading_count < most ? window->reading_count : most;
+    struct reading *readings = arena_alloc(&p->arena, varied.reading_count * sizeof *readings);
+    struct alert *alerts = arena_alloc(&p->arena, window->alert_count * sizeof *alerts + 1);
+    memcpy(readings, window->readings + window->reading_count - varied.reading_count, varied.reading_count * sizeof *readings);
+    if (window->alert_count)
+        memcpy(alerts, window->alerts, window->alert_count * sizeof *alerts);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
-        vary_vital(readings, window->reading_count, (enum vital)vital, &random);
-    for (size_t i = 0; i < window->reading_count; i++) {
+        vary_vital(readings, varied.reading_count, (enum vital)vital, &random);
+    if (sparse)
+        make_sparse(readings, varied.reading_count, &random);
+    vary_alerts(alerts, window->alert_count, &random);
+    for (size_t i = 0; i < varied.reading_count; i++) {
         readings[i].implausible = 0;
         reading_mark_implausible(&readings[i]);
     }
     varied.readings = readings;
+    varied.alerts = alerts;
     return varied;
 }
 
