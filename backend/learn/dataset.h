@@ -27,13 +27,13 @@ enum {
     SAMPLES_MAX = 200000,           /* 10 patients write 20,000 summaries in 7 days */
     EDITS_PER_USER_MAX = 250,
     SILVER_MAX = 500,
-    REHEARSAL_DEFAULT = 10000,     /* with 4,000 rare windows were forgotten when words changed: 1,012 of 1,039 right, so 1,036 */
+    REHEARSAL_DEFAULT = 16000,     /* with 4,000 rare windows were forgotten when words changed: 1,012 of 1,039 right */
 };
 /* Of the edits, what may be unproven before the whole set is taken for poisoned: typing mistakes and the
  * guard's own limits stay well under it. */
 #define POISONED_SHARE 0.20
 #define DUPLICATE_SHARE 0.50
-#define GOLD_SHARE 0.20
+#define GOLD_SHARE 0.10
 
 enum sample_verdict {
     VERDICT_GOLD, VERDICT_SILVER,
