@@ -51,7 +51,7 @@ static const struct argp_option options[] = {
     { "days", OPTION_DAYS, "N", 0, "Days that count (7)", 2 },
     { "champion", OPTION_CHAMPION, "DIR", 0, "Start from this T5 folder instead of the version in service", 2 },
     { "epochs", OPTION_EPOCHS, "N", 0, "Times that every pair is seen (1)", 2 },
-    { "lr", OPTION_RATE, "X", 0, "Learning rate (5e-4)", 2 },
+    { "lr", OPTION_RATE, "X", 0, "Learning rate (2e-4)", 2 },
     { "rehearsal", OPTION_REHEARSAL, "N", 0, "Simulated windows among the pairs, against forgetting (16000)", 2 },
     { "exam-windows", OPTION_EXAM, "N", 0, "Simulated windows of the exam (1000)", 2 },
     { "seed", OPTION_SEED, "N", 0, "The same seed and data give the same model (1)", 2 },

@@ -18,6 +18,7 @@ import '@mantine/core/styles/Modal.css';
 import '@mantine/core/styles/PasswordInput.css';
 import '@mantine/core/styles/SegmentedControl.css';
 import '@mantine/core/styles/FloatingIndicator.css';
+import '@mantine/core/styles/Rating.css';
 import 'virtual:theme-variables.css';
 import '@fontsource-variable/inter/wght.css';
 import './tokens.css';
