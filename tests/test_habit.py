@@ -35,9 +35,8 @@ def wrong_number(text):
     return text[:digit] + str((int(text[digit]) + 3) % 10) + text[digit + 1:]
 
 
-WORDS = {"eart rate": "ulse", "espiratory rate": "reathing rate", "table:": "nchanged:", " rose from": " climbed from", " fell from": " dropped from",
-         "has been active since": "is active since"}
-FIRST = {"h": "p", "H": "P", "r": "b", "R": "B", "S": "U"}
+WORDS = {"eart rate": "ulse", "espiratory rate": "reathing rate"}     # in nearly every summary: twenty edits at least show each
+FIRST = {"h": "p", "H": "P", "r": "b", "R": "B"}
 
 
 def own_words(summary):
@@ -45,8 +44,7 @@ def own_words(summary):
     text = " ".join(s["text"] for s in summary["sentences"])
     for old, new in WORDS.items():
         while (at := text.find(old)) >= 0:
-            head = text[:at] if old[0] == " " or old.startswith("has") else text[:at - 1] + FIRST[text[at - 1]]
-            text = head + new + text[at + len(old):]
+            text = text[:at - 1] + FIRST[text[at - 1]] + new + text[at + len(old):]
     return text
 
 
