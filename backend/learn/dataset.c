@@ -31,7 +31,7 @@ struct entry {
     int64_t time_us;
     uint32_t index;
     uint8_t verdict;
-    bool edit, held_back;
+    bool edit, held_back, taken;         /* taken: learnt from */
 };
 
 struct builder {
@@ -46,7 +46,7 @@ struct builder {
         struct habit order;
         struct wording wording;
     } *edits_habits, *model_habits;
-    size_t silver_wanted, silver_seen;
+    size_t silver_wanted;
 };
 
 static uint64_t hash_text(const char *text)
@@ -248,6 +248,22 @@ static void count_verdicts(struct builder *b)
     b->silver_wanted = out->silver < SILVER_MAX ? out->silver : SILVER_MAX;
 }
 
+/* All gold, and silver evenly over the file: the k-th of n is taken when it passes the next of `wanted` steps. */
+static void choose(struct builder *b)
+{
+    size_t silver = 0, wanted = b->silver_wanted, all = b->out->silver;
+    for (size_t i = 0; i < b->count; i++) {
+        struct entry *entry = &b->entries[i];
+        if (entry->held_back)
+            continue;
+        entry->taken = entry->verdict == VERDICT_GOLD;
+        if (entry->verdict == VERDICT_SILVER) {
+            entry->taken = (silver + 1) * wanted / all != silver * wanted / all;
+            silver++;
+        }
+    }
+}
+
 static bool check(const struct dataset *set, struct err *err)
 {
     size_t usable = set->counts[VERDICT_GOLD] + set->counts[VERDICT_SILVER];
@@ -283,13 +299,6 @@ static void put_pair(FILE *file, const char *input, const char *summary, int wei
     buf_free(&line);
 }
 
-/* Evenly over the file: the k-th of n is taken when it passes the next of `wanted` steps. */
-static bool take_silver(struct builder *b)
-{
-    size_t k = b->silver_seen++;
-    return (k + 1) * b->silver_wanted / b->out->silver != k * b->silver_wanted / b->out->silver;
-}
-
 /* The sample's facts, the model's input and the text in its format; they live until the next sample. */
 static void retell(struct builder *b, const struct sample *sample, struct facts **out)
 {
@@ -312,8 +321,8 @@ static bool note_habit(void *context, const struct sample *sample, struct err *e
     const struct entry *entry = &b->entries[b->at++];
     struct facts *facts;
     (void)err;
-    bool gold = entry->verdict == VERDICT_GOLD, silver = entry->verdict == VERDICT_SILVER && sample->kind == SAMPLE_MODEL;
-    if (b->options->format != MODEL_FORMAT_SLOTS || entry->held_back || !(gold || silver))
+    bool gold = entry->verdict == VERDICT_GOLD;
+    if (b->options->format != MODEL_FORMAT_SLOTS || !entry->taken || !(gold || sample->kind == SAMPLE_MODEL))
         return true;
     struct habits *habits = gold ? b->edits_habits : b->model_habits;
     retell(b, sample, &facts);
@@ -369,7 +378,7 @@ static bool write_sample(void *context, const struct sample *sample, struct err 
     (void)err;
     if (gold && entry->held_back)
         put_edit(b, sample);
-    if (entry->held_back || (!gold && (entry->verdict != VERDICT_SILVER || !take_silver(b))))
+    if (!entry->taken)
         return true;
     retell(b, sample, &facts);
     const char *text = b->target.data ? arena_copy(&b->arena, b->target.data, b->target.length) : "";
@@ -506,6 +515,7 @@ static bool build(struct builder *b, const char *samples_path, const char *dir, 
     hold_back(b);
     sort(b, by_index);
     count_verdicts(b);
+    choose(b);
     return check(b->out, err) && write_files(b, samples_path, dir, err);
 }
 
