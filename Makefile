@@ -33,7 +33,7 @@ asan: deps ## Unit tests under AddressSanitizer and UBSan
 tsan: deps ## Unit tests under ThreadSanitizer
 	@tools/variant.sh tsan -Db_sanitize=thread -Db_lundef=false
 
-model: build ## Make models/wardscribe-small again, from simulated patients alone (about 20 minutes on two cores)
+model: build ## Make models/wardscribe-small again, from simulated patients alone (about half an hour on two cores)
 	@PROGRAM=$(BUILD)/wardscribe tools/make-model.sh
 
 bench: build ## Every benchmark, about ten minutes; or some: make bench ONLY="alarm http"
