@@ -112,7 +112,7 @@ static void test_forward(void **state)
     char tiny[600];
     for (size_t i = 0; i < count; i++) {
         char path[600];
-        snprintf(path, sizeof path, "%s/forward.safetensors", folders[i]);
+        snprintf(path, sizeof path, "%.511s/forward.safetensors", folders[i]);
         if (access(path, R_OK) == 0) {
             check_forward(folders[i]);
             checked++;
