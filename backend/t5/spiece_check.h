@@ -21,4 +21,7 @@ bool spiece_check(const void *bytes, size_t size, struct err *err) MUST_CHECK;
  * by this process, or remembered in $XDG_CACHE_HOME/wardscribe/spiece (~/.cache without it). */
 bool spiece_try(const void *bytes, size_t size, struct err *err) MUST_CHECK;
 
+/* A SHA-256, lower-case hex: is the file with it built in as good? */
+bool spiece_is_built_in(const char *hash);
+
 #endif

@@ -1,10 +1,12 @@
 #include "t5/tokenizer.h"
 
 #include "base/bounds.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "t5/config.h"
 #include "t5/spiece_check.h"
 
+#include <glob.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -307,13 +309,33 @@ static void test_charsmap_links_stay_inside(void **state)
     mem_free(copy);
 }
 
+/* The models that come with the program start without a trial in a child. */
+static void test_own_vocabularies_are_built_in(void **state)
+{
+    (void)state;
+    char pattern[PATH_MAX], hash[DIGEST_TEXT_SIZE];
+    const char *models = getenv("WARDSCRIBE_MODELS");
+    struct err err;
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/*/spiece.model", models ? models : "models");
+    if (glob(pattern, 0, NULL, &found) != 0)
+        fail_msg("%s: nothing there", pattern);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        if (!digest_file(found.gl_pathv[i], DIGEST_SHA256, hash, NULL, &err))
+            fail_msg("%s", err.text);
+        if (!spiece_is_built_in(hash))
+            fail_msg("%s: %s is not in spiece_trial.c", found.gl_pathv[i], hash);
+    }
+    globfree(&found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_published_cases), cmocka_unit_test(test_vitals_cases), cmocka_unit_test(test_special_tokens),
         cmocka_unit_test(test_truncation_keeps_the_end), cmocka_unit_test(test_long_texts),
         cmocka_unit_test(test_ids_beyond_the_pieces), cmocka_unit_test(test_broken_models_are_refused),
-        cmocka_unit_test(test_charsmap_links_stay_inside),
+        cmocka_unit_test(test_charsmap_links_stay_inside), cmocka_unit_test(test_own_vocabularies_are_built_in),
     };
     return cmocka_run_group_tests(tests, open_tokenizer, close_tokenizer);
 }
