@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SPACE "\xe2\x96\x81"            /* U+2581: what a space is in a piece */
+
 static void use(struct spiece *spiece)
 {
     static const char *const texts[] = { "Hello HR=112 a b  ab", "\xef\xac\x81 \xc2\xbd\xc3\x89 a\xff", "", "<unk></s>" };
@@ -80,8 +82,10 @@ static void put_piece(struct buf *out, const char *text, float score, unsigned t
 
 static void put_pieces(struct buf *out, struct draw *d)
 {
-    static const char *const texts[] = { "\xe2\x96\x81", "a", "b", "ab", "\xe2\x96\x81""a", "H", "R=", "1", "12", "e", "l", "lo",
-                                         "<unk>", "</s>", "<pad>", "\xc3\x89", "\xe2\x96\x81\xe2\x96\x81", "<0x41>" };
+    static const char *const texts[] = {
+        SPACE, "a", "b", "ab", (SPACE "a"), "H", "R=", "1", "12", "e", "l", "lo",
+        "<unk>", "</s>", "<pad>", "\xc3\x89", (SPACE SPACE), "<0x41>",
+    };
     put_piece(out, "<pad>", 0, 3);
     put_piece(out, "</s>", 0, 3);
     put_piece(out, "<unk>", 0, draw(d, 16) ? 2 : 1);
@@ -93,7 +97,7 @@ static void put_pieces(struct buf *out, struct draw *d)
 static void put_normalizer(struct buf *out, struct draw *d, unsigned number)
 {
     struct buf map, spec;
-    static const char texts[] = "a\0bc\0 \0\xe2\x96\x81";
+    static const char texts[] = "a\0bc\0 \0" SPACE;
     uint32_t units = 256 * (1 + draw(d, 2)), size = units * 4 + (draw(d, 32) ? 0 : draw(d, 9));
     buf_init(&map, 1 << 16);
     buf_init(&spec, 1 << 16);

@@ -89,6 +89,7 @@ struct said {
 };
 
 /* libcyaml logs "Load: WHAT" and then a backtrace of "  in mapping field 'x' (line: 3, column: 5)". */
+__attribute__((format(printf, 3, 0)))
 static void listen_to_cyaml(cyaml_log_t level, void *context, const char *format, va_list args)
 {
     struct said *said = context;
