@@ -1,14 +1,14 @@
 /* guard.c - `wardscribe guard`: the guard alone, on any text. */
+#include "base/file.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "clinical/guard.h"
 #include "commands/commands.h"
 #include "learn/window_json.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char doc[] =
     "Proves every sentence of a text against a window of readings and alerts, or cuts it.\v"
@@ -36,6 +36,7 @@ struct arguments {
 };
 
 enum { KEY_ALIAS = 256, KEY_STRICT };
+enum { TEXT_SIZE_MAX = 1 << 20 };
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
@@ -68,21 +69,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     }
 }
 
-static bool read_all(const char *path, struct buf *out, struct err *err)
+static bool read_all(const char *path, size_t size_max, struct buf *out, struct err *err)
 {
-    char block[4096];
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    size_t n;
-    if (!file)
-        return err_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "%s", path);
-    while ((n = fread(block, 1, sizeof block, file)) > 0)
-        buf_add(out, block, n);
-    bool failed = ferror(file) != 0;
-    if (file != stdin)
-        (void)fclose(file);
-    if (failed)
-        return err_set(err, ERR_IO, "%s: cannot be read", path);
-    return !out->overflow || err_set(err, ERR_TOO_LARGE, "%s: larger than %zu bytes", path, out->limit);
+    return strcmp(path, "-") == 0 ? file_read_fd(STDIN_FILENO, path, size_max, out, err)
+                                  : file_read(path, size_max, out, err);
 }
 
 static void put_kept(struct json_writer *w, const struct window_document *document, const struct guard_result *result)
@@ -145,16 +135,17 @@ static bool run(const struct arguments *arguments, struct arena *arena, struct b
     struct window_document document;
     struct facts *facts = arena_alloc(arena, sizeof *facts);
     struct guard_result *result = arena_alloc(arena, sizeof *result);
-    if (!read_all(arguments->window, window, err) || !read_all(arguments->text, text, err))
+    if (!read_all(arguments->window, WINDOW_JSON_SIZE_MAX, window, err) ||
+        !read_all(arguments->text, TEXT_SIZE_MAX, text, err))
         return false;
-    if (!window_json_parse(window->data ? window->data : "", window->length, arena, &document, err))
+    if (!window_json_parse(window->data, window->length, arena, &document, err))
         return err_context(err, "%s", arguments->window);
-    if (text->length && strlen(text->data) != text->length)
+    if (strlen(text->data) != text->length)
         return err_set(err, ERR_INPUT, "%s: has a NUL byte", arguments->text);
     facts_make(&document.window, &alarm_limits_default, facts);
     struct guard_options options = { .patient_id = document.patient_id[0] ? document.patient_id : NULL,
                                      .alias = arguments->alias };
-    guard_check(facts, text->length ? text->data : "", &options, arena, result);
+    guard_check(facts, text->data, &options, arena, result);
     const char *kept = summary_join(&result->kept, arena);
     if (arguments->json)
         print_json(&document, result, kept);
@@ -177,14 +168,12 @@ int command_guard(int argc, char **argv)
     static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc };
     struct arguments arguments = { 0 };
     struct arena arena;
-    struct buf window, text;
+    struct buf window = { 0 }, text = { 0 };
     struct err err = { 0 };
     bool cut = false;
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
     arena_init(&arena, 64 << 20);
-    buf_init(&window, WINDOW_JSON_SIZE_MAX);
-    buf_init(&text, 1 << 20);
     bool ok = run(&arguments, &arena, &window, &text, &cut, &err);
     buf_free(&window);
     buf_free(&text);

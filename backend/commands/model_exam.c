@@ -1,4 +1,5 @@
 /* model_exam.c - `wardscribe model exam`: a folder writes about windows, the guard examines it. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/progress.h"
@@ -184,7 +185,7 @@ static bool sit(const struct arguments *a, struct arena *arena, struct err *err)
     struct buf text;
     buf_init(&text, 64 << 20);
     exam_write(exam, &text);
-    ok = folder_write_file(a->out, text.data, text.length, err);
+    ok = file_replace(a->out, text.data, text.length, err);
     buf_free(&text);
     return ok;
 }

@@ -2,6 +2,8 @@
  *
  * tools/make-model.sh is these three and `model train`: the same options give the same files. */
 #include "base/arena.h"
+#include "base/bounds.h"
+#include "base/file.h"
 #include "base/gzip.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -114,7 +116,7 @@ int model_pairs(int argc, char **argv)
     if (ok && arguments.profile) {
         buf_reset(&printing->line);
         profile_write(&printing->profile, &printing->line);
-        ok = folder_write_file(arguments.profile, printing->line.data, printing->line.length, &err);
+        ok = file_replace(arguments.profile, printing->line.data, printing->line.length, &err);
     }
     buf_free(&printing->line);
     mem_free(printing);
@@ -281,7 +283,7 @@ int model_vocabulary(int argc, char **argv)
     char *model = ok ? spiece_train(next_text, &corpus, (int)arguments.size, symbols, &size, reason, sizeof reason) : NULL;
     if (ok && !model)
         ok = err_set(&err, ERR_INPUT, "%s: libsentencepiece: %s", arguments.vocabulary, reason);
-    ok = ok && folder_write_file(arguments.path, model, size, &err);
+    ok = ok && file_replace(arguments.path, model, size, &err);
     free(model);
     mem_free(corpus.texts);
     arena_free(&corpus.arena);
@@ -331,27 +333,27 @@ static bool write_beside(const struct arguments *arguments, struct err *err)
                    "  \"max_length\": %lld\n}\n", (long long)arguments->max_length);
     if (snprintf(path, sizeof path, "%s/tokenizer_config.json", arguments->path) >= (int)sizeof path)
         return err_set(err, ERR_INPUT, "%s: the path is too long", arguments->path);
-    if (!folder_write_file(path, tokenizer, sizeof tokenizer - 1, err))
+    if (!file_replace(path, tokenizer, sizeof tokenizer - 1, err))
         return false;
     (void)snprintf(path, sizeof path, "%.4000s/generation_config.json", arguments->path);
-    return folder_write_file(path, generation, strlen(generation), err);
+    return file_replace(path, generation, strlen(generation), err);
 }
 
 static bool copy_vocabulary(const struct arguments *arguments, int *out_size, struct err *err)
 {
-    char path[PATH_MAX], *bytes;
-    size_t size;
+    char path[PATH_MAX];
+    struct buf bytes;
     struct t5_tokenizer *tokenizer;
     if (!t5_tokenizer_open(arguments->vocabulary, &tokenizer, err))
         return false;
     *out_size = (tokenizer_piece_count(tokenizer) + 100 + 63) / 64 * 64;   /* 100 extra ids; whole vectors, as T5's 32128 */
     t5_tokenizer_close(tokenizer);
-    if (!read_text_file(arguments->vocabulary, 16 << 20, &bytes, &size, err))
+    if (!file_read(arguments->vocabulary, T5_SPIECE_SIZE_MAX, &bytes, err))
         return false;
     bool ok = snprintf(path, sizeof path, "%s/spiece.model", arguments->path) < (int)sizeof path ||
               err_set(err, ERR_INPUT, "%s: the path is too long", arguments->path);
-    ok = ok && folder_write_file(path, bytes, size, err);
-    mem_free(bytes);
+    ok = ok && file_replace(path, bytes.data, bytes.length, err);
+    buf_free(&bytes);
     return ok;
 }
 

@@ -3,10 +3,10 @@
  * Every weight is rounded once, to nearest, and stays where transformers looks for it.  int8 is made when
  * a model is opened and has no file format (docs/decisions/0007). */
 #include "base/bounds.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "commands/model.h"
 #include "commands/model_arguments.h"
-#include "learn/model_files.h"
 #include "t5/checkpoint.h"
 #include "t5/half.h"
 
@@ -141,14 +141,13 @@ static bool convert_all(struct conversion *c, const struct checkpoint *checkpoin
 /* config.json with torch_dtype (or dtype, as newer ones say) changed: the rest stays byte for byte. */
 static bool write_config(const struct arguments *a, const char *torch, struct err *err)
 {
-    char path[4096], *text;
-    size_t length;
-    struct buf out;
+    char path[4096];
+    struct buf file, out;
     (void)snprintf(path, sizeof path, "%s/config.json", a->dir);
-    if (!read_text_file(path, T5_JSON_SIZE_MAX, &text, &length, err))
+    if (!file_read(path, T5_JSON_SIZE_MAX, &file, err))
         return false;
     buf_init(&out, 2 * T5_JSON_SIZE_MAX);
-    char *key = strstr(text, "\"torch_dtype\""), *value = NULL;
+    const char *text = file.data, *key = strstr(text, "\"torch_dtype\""), *value = NULL;
     if (!key)
         key = strstr(text, "\"dtype\"");
     if (key && (value = strchr(key, ':')) != NULL)
@@ -158,16 +157,16 @@ static bool write_config(const struct arguments *a, const char *torch, struct er
         buf_printf(&out, "\"%s\"", torch);
         buf_add_text(&out, value + 1 + strcspn(value + 1, "\"") + 1);
     } else {
-        char *brace = strchr(text, '{');
+        const char *brace = strchr(text, '{');
         CHECK(brace);   /* it was parsed before */
         buf_add(&out, text, (size_t)(brace + 1 - text));
         buf_printf(&out, "\n  \"torch_dtype\": \"%s\",", torch);
         buf_add_text(&out, brace + 1);
     }
     (void)snprintf(path, sizeof path, "%s/config.json", a->out);
-    bool ok = model_files_write(path, out.data, out.length, err);
+    bool ok = file_write(path, out.data, out.length, err);
     buf_free(&out);
-    mem_free(text);
+    buf_free(&file);
     return ok;
 }
 
@@ -176,16 +175,16 @@ static bool copy_rest(const struct arguments *a, struct err *err)
     static const char *const names[] = { "generation_config.json", "spiece.model", "README.md", "LICENSE", "tokenizer.json", "tokenizer_config.json",
                                          "special_tokens_map.json" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char from[4096], to[4096], *text;
-        size_t length;
+        char from[4096], to[4096];
+        struct buf text;
         (void)snprintf(from, sizeof from, "%s/%s", a->dir, names[i]);
         (void)snprintf(to, sizeof to, "%s/%s", a->out, names[i]);
         if (access(from, F_OK) != 0)
             continue;
-        if (!read_text_file(from, HUB_SMALL_FILE_SIZE_MAX, &text, &length, err))
+        if (!file_read(from, HUB_SMALL_FILE_SIZE_MAX, &text, err))
             return false;
-        bool ok = model_files_write(to, text, length, err);
-        mem_free(text);
+        bool ok = file_write(to, text.data, text.length, err);
+        buf_free(&text);
         if (!ok)
             return false;
     }

@@ -1,6 +1,7 @@
 #include "learn/dataset.h"
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "clinical/guard.h"
@@ -496,11 +497,11 @@ static bool write_report(const struct builder *b, const char *dir, const struct 
     json_put_end(&w);
     buf_add_char(&text, '\n');
     (void)snprintf(path, sizeof path, "%s/dataset.json", dir);
-    bool ok = model_files_write(path, text.data, text.length, err);
+    bool ok = file_write(path, text.data, text.length, err);
     buf_reset(&text);
     profile_write(&set->profile, &text);
     (void)snprintf(path, sizeof path, "%s/profile.json", dir);
-    ok = ok && model_files_write(path, text.data, text.length, err);
+    ok = ok && file_write(path, text.data, text.length, err);
     buf_free(&text);
     return ok;
 }

@@ -1,6 +1,7 @@
 /* hub.c - pulling a model: the commit, the list, the files, the ref. */
 #include "learn/hub.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "learn/hub_internal.h"
 
@@ -86,10 +87,10 @@ static bool fetch_shards(struct pull *pull, struct err *err)
     int count = 0;
     if (!hub_fetch_file(&pull->fetch, index, pull->out, err) ||
         !hub_cache_path(&pull->cache, path, err, "snapshots/%s/%s", pull->listing.commit, index) ||
-        !hub_read_file(path, HUB_JSON_SIZE_MAX, &text, err))
+        !file_read(path, HUB_JSON_SIZE_MAX, &text, err))
         return false;
     shards = mem_new(HUB_SHARD_COUNT_MAX, sizeof *shards);
-    bool ok = hub_index_parse(text.data ? text.data : "", text.length, shards, &count, err) || err_context(err, "%s", index);
+    bool ok = hub_index_parse(text.data, text.length, shards, &count, err) || err_context(err, "%s", index);
     buf_free(&text);
     for (int i = 0; ok && i < count; i++)
         ok = is_listed(pull, shards[i]) ? hub_fetch_file(&pull->fetch, shards[i], pull->out, err)

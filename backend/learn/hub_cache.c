@@ -1,4 +1,5 @@
 /* hub_cache.c - the folders that Hugging Face's tools keep (hub.h draws them). */
+#include "base/file.h"
 #include "learn/hub_internal.h"
 
 #include <dirent.h>
@@ -131,32 +132,13 @@ bool hub_cache_link(const struct hub_cache *cache, const char *commit, const cha
     return true;
 }
 
-bool hub_read_file(const char *path, size_t size_max, struct buf *out, struct err *err)
-{
-    char chunk[16 << 10];
-    ssize_t n = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "%.300s", path);
-    buf_init(out, size_max);
-    while (!out->overflow && (n = read(fd, chunk, sizeof chunk)) > 0)
-        buf_add(out, chunk, (size_t)n);
-    int error = errno;
-    (void)close(fd);
-    if (n >= 0 && !out->overflow)
-        return true;
-    buf_free(out);
-    return n < 0 ? err_set_errno(err, ERR_IO, error, "%.300s", path)
-                 : err_set(err, ERR_TOO_LARGE, "%.300s: more than %zu bytes", path, size_max);
-}
-
 bool hub_cache_ref_read(const struct hub_cache *cache, const char *revision, char commit[HUB_COMMIT_SIZE])
 {
     char path[HUB_PATH_SIZE];
     struct buf text;
     if (hub_commit_valid(revision))
         return str_copy(commit, HUB_COMMIT_SIZE, revision);
-    if (!hub_cache_path(cache, path, NULL, "refs/%s", revision) || !hub_read_file(path, 64, &text, NULL))
+    if (!hub_cache_path(cache, path, NULL, "refs/%s", revision) || !file_read(path, 64, &text, NULL))
         return false;
     while (text.length && (text.data[text.length - 1] == '\n' || text.data[text.length - 1] == ' '))
         text.data[--text.length] = '\0';
@@ -218,9 +200,9 @@ bool hub_cache_complete(const struct hub_cache *cache, const char *commit)
     if (in_snapshot(cache, commit, "model.safetensors"))
         return true;
     if (!hub_cache_path(cache, path, NULL, "snapshots/%s/model.safetensors.index.json", commit) ||
-        !hub_read_file(path, HUB_JSON_SIZE_MAX, &text, NULL))
+        !file_read(path, HUB_JSON_SIZE_MAX, &text, NULL))
         return false;
-    bool ok = hub_index_parse(text.data ? text.data : "", text.length, shards, &count, NULL);
+    bool ok = hub_index_parse(text.data, text.length, shards, &count, NULL);
     buf_free(&text);
     for (int i = 0; ok && i < count; i++)
         ok = in_snapshot(cache, commit, shards[i]);

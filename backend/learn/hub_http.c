@@ -1,4 +1,5 @@
 /* hub_http.c - requests to a Hub: who may be asked, with what, and what its refusals mean. */
+#include "base/file.h"
 #include "learn/hub_internal.h"
 
 #include <errno.h>
@@ -69,9 +70,9 @@ static bool read_token(struct hub_options *out, const char *home, struct err *er
     (void)snprintf(path, sizeof path, env("HF_TOKEN_PATH") ? "%s" : "%s/token", env("HF_TOKEN_PATH") ? env("HF_TOKEN_PATH") : home);
     if (access(path, F_OK) != 0 && !env("HF_TOKEN_PATH"))
         return true;
-    if (!hub_read_file(path, 4096, &text, err))
+    if (!file_read(path, 4096, &text, err))
         return err_context(err, "the Hub's token");
-    bool ok = take_token(out, text.data ? text.data : "", path, err);
+    bool ok = take_token(out, text.data, path, err);
     buf_free(&text);
     return ok;
 }

@@ -47,8 +47,6 @@ bool hub_cache_ref_read(const struct hub_cache *cache, const char *revision, cha
 bool hub_cache_ref_write(const struct hub_cache *cache, const char *revision, const char *commit, struct err *err) MUST_CHECK;
 /* Every file that T5 needs is in the snapshot. */
 bool hub_cache_complete(const struct hub_cache *cache, const char *commit);
-/* A whole small file into out. */
-bool hub_read_file(const char *path, size_t size_max, struct buf *out, struct err *err) MUST_CHECK;
 
 /* ---- hub_http.c ---- */
 

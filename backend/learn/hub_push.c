@@ -1,4 +1,5 @@
 /* hub_push.c - pushing a model folder: which files, how each travels, one commit. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "learn/hub_push.h"
@@ -264,7 +265,7 @@ static bool ask_modes(struct push *push, struct err *err)
 static bool add_regular(struct json_writer *w, const struct push_file *file, struct err *err)
 {
     struct buf content;
-    if (!hub_read_file(file->path, HUB_REGULAR_SIZE_MAX, &content, err))
+    if (!file_read(file->path, HUB_REGULAR_SIZE_MAX, &content, err))
         return err_context(err, "%s: the Hub wants it as a small file", file->name);
     json_put_text(w, "path", file->name);
     json_put_text(w, "encoding", "base64");

@@ -74,38 +74,11 @@ bool model_files_hash(const char *dir, char out[DIGEST_TEXT_SIZE], struct err *e
     return ok;
 }
 
-static bool write_all(int fd, const char *data, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(fd, data + done, size - done);
-        if (n < 0 && errno != EINTR)
-            return false;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
-
-static int create(const char *path)
-{
-    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-}
-
-bool model_files_write(const char *path, const void *data, size_t size, struct err *err)
-{
-    int fd = create(path);
-    bool ok = fd >= 0 && write_all(fd, data, size) && fsync(fd) == 0;
-    int saved = errno;
-    if (fd >= 0 && close(fd) != 0 && ok) {
-        saved = errno;
-        ok = false;
-    }
-    return ok || err_set_errno(err, ERR_IO, saved, "%s", path);
-}
-
 static bool copy_file(const char *from, const char *to, struct err *err)
 {
     static const size_t piece = 1 << 20;
-    int in = open(from, O_RDONLY | O_CLOEXEC), out = in < 0 ? -1 : create(to);
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     bool ok = in >= 0 && out >= 0;
     for (ssize_t n = 1; ok && n > 0;) {
         n = copy_file_range(in, NULL, out, NULL, piece, 0);

@@ -15,8 +15,6 @@ enum { MODEL_FILE_COUNT_MAX = 256 };
 bool model_files_hash(const char *dir, char out[DIGEST_TEXT_SIZE], struct err *err) MUST_CHECK;
 /* Copies the files and syncs each; `to` exists and is empty.  Rename it when it is complete. */
 bool model_files_copy(const char *from, const char *to, struct err *err) MUST_CHECK;
-/* A file with this content, synced. */
-bool model_files_write(const char *path, const void *data, size_t size, struct err *err) MUST_CHECK;
 /* Removes a folder and the files in it. */
 void model_files_remove(const char *dir);
 bool model_files_sync_folder(const char *dir, struct err *err) MUST_CHECK;

@@ -1,5 +1,6 @@
 #include "learn/registry.h"
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "learn/model_files.h"
@@ -240,24 +241,11 @@ static bool take_lock(struct model_registry *registry, int *out_fd, struct err *
 
 /* ---- a version's own file ---- */
 
-static bool read_about(const struct model_registry *registry, const char *version, char **out, size_t *out_size, struct err *err)
+static bool read_about(const struct model_registry *registry, const char *version, struct buf *out, struct err *err)
 {
     char dir[REGISTRY_PATH_SIZE], path[REGISTRY_PATH_SIZE + 16];
-    struct stat status;
     (void)snprintf(path, sizeof path, "%s/" VERSION_FILE, version_path(registry, dir, version));
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set_errno(err, ERR_IO, errno, "%s", path);
-    bool ok = fstat(fd, &status) == 0 && status.st_size <= ABOUT_SIZE_MAX;
-    *out = ok ? mem_try_new((size_t)status.st_size + 1, 1) : NULL;
-    ok = *out && read(fd, *out, (size_t)status.st_size) == status.st_size;
-    (void)close(fd);
-    if (!ok) {
-        mem_free(*out);
-        return err_set(err, ERR_IO, "%s: cannot be read, or is over %d bytes", path, ABOUT_SIZE_MAX);
-    }
-    *out_size = (size_t)status.st_size;
-    return true;
+    return file_read(path, ABOUT_SIZE_MAX, out, err);
 }
 
 static void write_about(const struct model_version *about, struct buf *out)
@@ -352,12 +340,13 @@ const char *model_registry_current(const struct model_registry *registry)
     return "";
 }
 
-static bool check_about(const struct model_registry *registry, const char *version, const char *text, size_t size, struct err *err)
+static bool check_about(const struct model_registry *registry, const char *version, const struct buf *text,
+                        struct err *err)
 {
     const struct registry_step *step = registered(registry, version);
     char hash[DIGEST_TEXT_SIZE];
     struct digest *digest = digest_start(DIGEST_SHA256, 0);
-    digest_add(digest, text, size);
+    digest_add(digest, text->data, text->length);
     digest_end(digest, hash);
     return (step && strcmp(step->about_hash, hash) == 0) ||
            err_set(err, ERR_REFUSED, "version %s: " VERSION_FILE " is not the one that was registered", version);
@@ -366,28 +355,28 @@ static bool check_about(const struct model_registry *registry, const char *versi
 bool model_registry_find(const struct model_registry *registry, const char *version, struct arena *arena,
                          struct model_version *out, struct err *err)
 {
-    char name[VERSION_SIZE], *text;
-    size_t size;
+    char name[VERSION_SIZE];
+    struct buf text;
     *out = (struct model_version){ 0 };
-    if (!resolve(registry, version, name, err) || !read_about(registry, name, &text, &size, err))
+    if (!resolve(registry, version, name, err) || !read_about(registry, name, &text, err))
         return false;
-    bool ok = check_about(registry, name, text, size, err) && parse_about(text, size, arena, out, err);
-    mem_free(text);
+    bool ok = check_about(registry, name, &text, err) && parse_about(text.data, text.length, arena, out, err);
+    buf_free(&text);
     return ok;
 }
 
 bool model_registry_path(const struct model_registry *registry, const char *version, char out[REGISTRY_PATH_SIZE], struct err *err)
 {
-    char name[VERSION_SIZE], hash[DIGEST_TEXT_SIZE], *text;
-    size_t size;
+    char name[VERSION_SIZE], hash[DIGEST_TEXT_SIZE];
+    struct buf text;
     if (!resolve(registry, version, name, err) || !model_files_hash(version_path(registry, out, name), hash, err))
         return false;
     if (strncmp(hash, name, VERSION_SIZE - 1) != 0)
         return err_set(err, ERR_REFUSED, "version %s: its files were changed: their hash is %.16s now", name, hash);
-    if (!read_about(registry, name, &text, &size, err))
+    if (!read_about(registry, name, &text, err))
         return false;
-    bool ok = check_about(registry, name, text, size, err);
-    mem_free(text);
+    bool ok = check_about(registry, name, &text, err);
+    buf_free(&text);
     return ok;
 }
 
@@ -446,7 +435,7 @@ static bool copy_in(const struct model_registry *registry, const char *folder, c
     bool ok = (!text.overflow || err_set(err, ERR_TOO_LARGE, VERSION_FILE ": over %d bytes", ABOUT_SIZE_MAX)) &&
               model_files_copy(folder, made, err) && model_files_hash(made, hash, err) &&
               (strcmp(hash, about->hash) == 0 || err_set(err, ERR_CONFLICT, "%s changed while it was copied", folder)) &&
-              model_files_write(file, text.data, text.length, err) && digest_file(file, DIGEST_SHA256, about_hash, NULL, err) &&
+              file_write(file, text.data, text.length, err) && digest_file(file, DIGEST_SHA256, about_hash, NULL, err) &&
               model_files_sync_folder(made, err) && move_in(registry, made, about->version, err);
     if (!ok)
         model_files_remove(made);

@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "learn/registry.h"
 
 #include "learn/model_files.h"
@@ -24,7 +25,7 @@ static void put(const char *dir, const char *name, const char *text)
 {
     char path[512];
     (void)snprintf(path, sizeof path, "%s/%s", dir, name);
-    assert_true(model_files_write(path, text, strlen(text), NULL));
+    assert_true(file_write(path, text, strlen(text), NULL));
 }
 
 static int setup(void **state)

@@ -1,5 +1,6 @@
 #include "learn/retrain_internal.h"
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "learn/dataset.h"
@@ -60,26 +61,16 @@ const char *retrain_path(const struct retrain_run *run, const char *name, char o
 
 bool retrain_read(const struct retrain_run *run, const char *name, struct buf *out, struct err *err)
 {
-    char path[PATH_MAX], piece[1 << 14];
-    FILE *file = fopen(retrain_path(run, name, path), "rb");
-    if (!file)
-        return err_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "%s", path);
-    for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;)
-        buf_add(out, piece, n);
-    bool ok = !ferror(file) && !out->overflow;
-    (void)fclose(file);
-    return ok || err_set(err, ERR_IO, "%s: cannot be read", path);
+    char path[PATH_MAX];
+    return file_read(retrain_path(run, name, path), RUN_FILE_MAX, out, err);
 }
 
 bool retrain_write(const struct retrain_run *run, const char *name, const struct buf *text, struct err *err)
 {
-    char path[PATH_MAX], beside[PATH_MAX + 8];
-    (void)snprintf(beside, sizeof beside, "%s.tmp", retrain_path(run, name, path));
+    char path[PATH_MAX];
     if (text->overflow)
-        return err_set(err, ERR_TOO_LARGE, "%s: too large", path);
-    if (!model_files_write(beside, text->data ? text->data : "", text->length, err))
-        return false;
-    return rename(beside, path) == 0 || err_set_errno(err, ERR_IO, errno, "%s", path);
+        return err_set(err, ERR_TOO_LARGE, "%s: too large", name);
+    return file_replace(retrain_path(run, name, path), text->data, text->length, err);
 }
 
 static bool exists(const struct retrain_run *run, const char *name)
@@ -184,10 +175,13 @@ static bool load_run(struct retrain_run *run, bool *out_same)
     struct buf text;
     struct json *root = NULL;
     int64_t print = 0;
-    buf_init(&text, 4096);
-    bool ok = retrain_read(run, "run.json", &text, NULL) && json_parse_object(text.data, text.length, 4096, &root, NULL) &&
+    *out_same = false;
+    if (!retrain_read(run, "run.json", &text, NULL))
+        return false;
+    bool ok = json_parse_object(text.data, text.length, 4096, &root, NULL) &&
               json_get_int(root, "options", JSON_REQUIRED, 0, INT64_MAX, &print, NULL) &&
-              json_get_time(root, "from", JSON_REQUIRED, &run->from_us, NULL) && json_get_time(root, "to", JSON_REQUIRED, &run->to_us, NULL);
+              json_get_time(root, "from", JSON_REQUIRED, &run->from_us, NULL) &&
+              json_get_time(root, "to", JSON_REQUIRED, &run->to_us, NULL);
     json_free(root);
     buf_free(&text);
     *out_same = ok && print == (int64_t)(fingerprint(run) >> 1);
@@ -262,9 +256,9 @@ static bool steps_before_are_done(const struct retrain_run *run, enum retrain_st
 static void load_version(struct retrain_run *run)
 {
     struct buf text;
-    buf_init(&text, 256);
-    if (retrain_read(run, "version.txt", &text, NULL) && text.data)
-        (void)snprintf(run->outcome->version, sizeof run->outcome->version, "%.16s", text.data);
+    if (!retrain_read(run, "version.txt", &text, NULL))
+        return;
+    (void)snprintf(run->outcome->version, sizeof run->outcome->version, "%.16s", text.data);
     buf_free(&text);
 }
 

@@ -1,4 +1,5 @@
 /* retrain_steps.c - the steps of a retraining; retrain.c runs them in turn. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "learn/dataset.h"
@@ -43,16 +44,10 @@ static bool read_baseline(const struct retrain_run *run, struct profile *out)
 {
     char path[PATH_MAX];
     struct buf text;
-    char piece[1 << 14];
     (void)snprintf(path, sizeof path, "%s/profile.json", run->champion_dir);
-    FILE *file = fopen(path, "rb");
-    if (!file)
+    if (!file_read(path, DOCUMENT_MAX, &text, NULL))
         return false;
-    buf_init(&text, 1 << 20);
-    for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;)
-        buf_add(&text, piece, n);
-    (void)fclose(file);
-    bool ok = profile_read(text.data ? text.data : "", text.length, out, NULL);
+    bool ok = profile_read(text.data, text.length, out, NULL);
     buf_free(&text);
     return ok;
 }
@@ -108,7 +103,7 @@ static bool write_card(const struct retrain_run *run, const char *dir, struct er
                "# A summary model, retrained\n\nMade by `wardscribe retrain` on %s from version `%s`. %s\n\nNot a medical device: the guard proves each "
                "sentence that this model writes before anyone reads it.\n", model_format_name(run->format), run->champion[0] ? run->champion : "a folder",
                time_format(clock_now_us(clock_system()), stamp), run->champion, "The exam and the gate stand in `version.json`.");
-    bool ok = model_files_write(path, card.data, card.length, err);
+    bool ok = file_write(path, card.data, card.length, err);
     buf_free(&card);
     return ok;
 }
@@ -118,8 +113,9 @@ static bool copy_profile(const struct retrain_run *run, const char *dir, struct 
     char path[PATH_MAX + 16];
     struct buf text;
     (void)snprintf(path, sizeof path, "%s/profile.json", dir);
-    buf_init(&text, 1 << 20);
-    bool ok = retrain_read(run, "data/profile.json", &text, err) && model_files_write(path, text.data, text.length, err);
+    if (!retrain_read(run, "data/profile.json", &text, err))
+        return false;
+    bool ok = file_write(path, text.data, text.length, err);
     buf_free(&text);
     return ok;
 }
@@ -267,8 +263,9 @@ bool retrain_exam(struct retrain_run *run, struct err *err)
 static bool load_exam(struct retrain_run *run, const char *file, struct exam *out, struct err *err)
 {
     struct buf text;
-    buf_init(&text, DOCUMENT_MAX);
-    bool ok = retrain_read(run, file, &text, err) && exam_read(text.data, text.length, &run->arena, out, err);
+    if (!retrain_read(run, file, &text, err))
+        return false;
+    bool ok = exam_read(text.data, text.length, &run->arena, out, err);
     buf_free(&text);
     return ok;
 }
@@ -291,11 +288,13 @@ bool retrain_gate(struct retrain_run *run, struct err *err)
 
 /* ---- register, promote ---- */
 
-static bool read_gate(struct retrain_run *run, bool *out_passed, const char **out_reason, struct buf *out_text, struct err *err)
+static bool read_gate(struct retrain_run *run, bool *out_passed, const char **out_reason, struct buf *out_text,
+                      struct err *err)
 {
     struct buf reason;
     buf_init(&reason, GATE_REASON_SIZE);
-    bool ok = retrain_read(run, "gate.json", out_text, err) && gate_read(out_text->data, out_text->length, out_passed, &reason, err);
+    bool ok = retrain_read(run, "gate.json", out_text, err) &&
+              gate_read(out_text->data, out_text->length, out_passed, &reason, err);
     *out_reason = ok ? arena_copy(&run->arena, reason.data, reason.length) : "";
     buf_free(&reason);
     return ok;
@@ -305,11 +304,9 @@ bool retrain_register(struct retrain_run *run, struct err *err)
 {
     char model[PATH_MAX], pairs[PATH_MAX];
     struct model_version about = { .created_us = 0 };
-    struct buf gate, exam, version;
+    struct buf gate = { 0 }, exam = { 0 }, version;
     const char *reason;
     bool known;
-    buf_init(&gate, DOCUMENT_MAX);
-    buf_init(&exam, DOCUMENT_MAX);
     buf_init(&version, 64);
     bool ok = read_gate(run, &about.gate_passed, &reason, &gate, err) && retrain_read(run, "exam.challenger.json", &exam, err) &&
               digest_file(retrain_path(run, "data/pairs.jsonl", pairs), DIGEST_SHA256, about.data_hash, NULL, err);
@@ -339,7 +336,6 @@ bool retrain_promote(struct retrain_run *run, struct err *err)
     struct buf gate;
     const char *reason;
     bool passed;
-    buf_init(&gate, DOCUMENT_MAX);
     bool ok = read_gate(run, &passed, &reason, &gate, err);
     buf_free(&gate);
     if (!ok)

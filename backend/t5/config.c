@@ -1,56 +1,23 @@
 #include "t5/config.h"
 
 #include "base/bounds.h"
-#include "base/mem.h"
+#include "base/file.h"
 
-#include <errno.h>
 #include <float.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* ---- files ---- */
-
-static bool read_open_file(FILE *file, size_t size_max, char **out, size_t *out_length, struct err *err)
-{
-    struct stat about;
-    if (fstat(fileno(file), &about) != 0 || !S_ISREG(about.st_mode))
-        return err_set(err, ERR_INPUT, "not a file");
-    if ((uint64_t)about.st_size > size_max)
-        return err_set(err, ERR_TOO_LARGE, "%lld bytes; at most %zu", (long long)about.st_size, size_max);
-    char *text = mem_new((size_t)about.st_size + 1, 1);
-    *out_length = fread(text, 1, (size_t)about.st_size, file);
-    if (ferror(file)) {
-        mem_free(text);
-        return err_set_errno(err, ERR_IO, errno, "cannot read");
-    }
-    *out = text;
-    return true;
-}
-
-bool read_text_file(const char *path, size_t size_max, char **out, size_t *out_length, struct err *err)
-{
-    FILE *file = fopen(path, "rbe");
-    if (!file) {
-        err_set_errno(err, errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open");
-        return err_context(err, "%s", path);
-    }
-    bool ok = read_open_file(file, size_max, out, out_length, err);
-    fclose(file);
-    return ok || err_context(err, "%s", path);
-}
 
 bool read_json_file(const char *dir, const char *name, struct json **out, struct err *err)
 {
-    char path[PATH_MAX], *text;
-    size_t length;
+    char path[PATH_MAX];
+    struct buf text;
     if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
         return err_set(err, ERR_INPUT, "%s: the path is too long", name);
-    if (!read_text_file(path, T5_JSON_SIZE_MAX, &text, &length, err))
+    if (!file_read(path, T5_JSON_SIZE_MAX, &text, err))
         return false;
-    bool ok = json_parse_object(text, length, T5_JSON_SIZE_MAX, out, err) || err_context(err, "%s", path);
-    mem_free(text);
+    bool ok = json_parse_object(text.data, text.length, T5_JSON_SIZE_MAX, out, err) || err_context(err, "%s", path);
+    buf_free(&text);
     return ok;
 }
 

@@ -25,8 +25,6 @@ bool generation_from_json(const struct json *from, struct t5_config *config, str
 /* generation_config.json, or, where there is none, what config.json says of generation. */
 bool generation_read(const char *dir, struct t5_config *config, struct t5_params *out, struct err *err) MUST_CHECK;
 
-/* A file's text, NUL behind it, freed with mem_free().  ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_IO. */
-bool read_text_file(const char *path, size_t size_max, char **out, size_t *out_length, struct err *err) MUST_CHECK;
 /* json_parse_object() of DIR/NAME; errors name the file. */
 bool read_json_file(const char *dir, const char *name, struct json **out, struct err *err) MUST_CHECK;
 

@@ -1,5 +1,6 @@
 #include "t5/parity.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #include <dirent.h>
@@ -69,8 +70,8 @@ static void read_case(const struct json *from, const struct t5_config *config, s
 
 struct parity_case *parity_cases(const char *folder, size_t *out_count)
 {
-    char path[600], *text;
-    size_t length;
+    char path[600];
+    struct buf text;
     struct json *root;
     struct t5_config config;
     struct err err;
@@ -79,14 +80,14 @@ struct parity_case *parity_cases(const char *folder, size_t *out_count)
     if (access(path, R_OK) != 0)
         return NULL;
     CHECK(config_read(folder, &config, &err));
-    CHECK(read_text_file(path, CASES_SIZE_MAX, &text, &length, &err));
-    CHECK(json_parse(text, length, CASES_SIZE_MAX, &root, &err));
+    CHECK(file_read(path, CASES_SIZE_MAX, &text, &err));
+    CHECK(json_parse(text.data, text.length, CASES_SIZE_MAX, &root, &err));
     struct parity_case *cases = mem_new(json_count(root) + 1, sizeof *cases);
     for (size_t i = 0; i < json_count(root); i++)
         read_case(json_item(root, i), &config, &cases[i]);
     *out_count = json_count(root);
     json_free(root);
-    mem_free(text);
+    buf_free(&text);
     return cases;
 }
 

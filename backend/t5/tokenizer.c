@@ -10,6 +10,7 @@
 #include "t5/tokenizer.h"
 
 #include "base/bounds.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "t5/config.h"
@@ -62,12 +63,11 @@ bool tokenizer_from_memory(const void *bytes, size_t size, struct t5_tokenizer *
 
 bool t5_tokenizer_open(const char *spiece_path, struct t5_tokenizer **out, struct err *err)
 {
-    char *bytes;
-    size_t size;
-    if (!read_text_file(spiece_path, T5_SPIECE_SIZE_MAX, &bytes, &size, err))
+    struct buf bytes;
+    if (!file_read(spiece_path, T5_SPIECE_SIZE_MAX, &bytes, err))
         return false;
-    bool ok = tokenizer_from_memory(bytes, size, out, err) || err_context(err, "%s", spiece_path);
-    mem_free(bytes);
+    bool ok = tokenizer_from_memory(bytes.data, bytes.length, out, err) || err_context(err, "%s", spiece_path);
+    buf_free(&bytes);
     return ok;
 }
 

@@ -2,8 +2,9 @@
 
 #include "base/bounds.h"
 #include "base/digest.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
-#include "t5/config.h"
 #include "t5/spiece_check.h"
 
 #include <glob.h>
@@ -17,8 +18,7 @@
 #include <cmocka.h>
 
 static struct t5_tokenizer *tokenizer;
-static char *spiece;
-static size_t spiece_size;
+static struct buf spiece;
 
 static const char *data_path(const char *name)
 {
@@ -37,7 +37,7 @@ static int open_tokenizer(void **state)
         return 0;
     }
     if (!t5_tokenizer_open(data_path("spiece.model"), &tokenizer, &err) ||
-        !read_text_file(data_path("spiece.model"), T5_SPIECE_SIZE_MAX, &spiece, &spiece_size, &err)) {
+        !file_read(data_path("spiece.model"), T5_SPIECE_SIZE_MAX, &spiece, &err)) {
         print_message("%s\n", err.text);
         return -1;
     }
@@ -48,7 +48,7 @@ static int close_tokenizer(void **state)
 {
     (void)state;
     t5_tokenizer_close(tokenizer);
-    mem_free(spiece);
+    buf_free(&spiece);
     return 0;
 }
 
@@ -90,14 +90,14 @@ static bool text_is(const struct json *list, bool skip_special, const char *expe
 /* [text, ids] or [text, ids, decoded] */
 static void check_cases(const char *name, size_t expected_count)
 {
-    char *text;
-    size_t length, wrong = 0;
+    struct buf text;
+    size_t wrong = 0;
     struct json *root;
     struct err err;
     if (!tokenizer)
         skip();
-    assert_true(read_text_file(data_path(name), 16 << 20, &text, &length, &err));
-    assert_true(json_parse(text, length, 16 << 20, &root, &err));
+    assert_true(file_read(data_path(name), 16 << 20, &text, &err));
+    assert_true(json_parse(text.data, text.length, 16 << 20, &root, &err));
     for (size_t i = 0; i < json_count(root); i++) {
         const struct json *row = json_item(root, i), *ids = json_item(row, 1);
         wrong += !ids_are(json_text_of(json_item(row, 0)), ids, 2048);
@@ -108,7 +108,7 @@ static void check_cases(const char *name, size_t expected_count)
     assert_int_equal(json_count(root), expected_count);
     assert_int_equal(wrong, 0);
     json_free(root);
-    mem_free(text);
+    buf_free(&text);
 }
 
 static void test_published_cases(void **state)
@@ -236,7 +236,7 @@ static void test_ids_beyond_the_pieces(void **state)
     assert_string_equal(text, "heart</s>");
     t5_text_free(text);
     assert_false(t5_decode(tokenizer, (const int32_t[]){ -1 }, 1, false, &text, &err));
-    assert_true(tokenizer_from_memory(spiece, spiece_size, &small, &err));
+    assert_true(tokenizer_from_memory(spiece.data, spiece.length, &small, &err));
     assert_false(tokenizer_fit(small, 31999, &err));
     assert_non_null(strstr(err.text, "has 32000 pieces, but vocab_size is 31999"));
     assert_true(tokenizer_fit(small, 32000, &err));
@@ -256,9 +256,9 @@ static void test_broken_models_are_refused(void **state)
         skip();
     struct err err = { 0 };
     struct t5_tokenizer *none;
-    assert_true(spiece_check(spiece, spiece_size, &err));
-    for (size_t cut = 1; cut < spiece_size; cut += 977) {
-        bool whole_fields = spiece_check(spiece, cut, &err);   /* a cut between two fields leaves a smaller model */
+    assert_true(spiece_check(spiece.data, spiece.length, &err));
+    for (size_t cut = 1; cut < spiece.length; cut += 977) {
+        bool whole_fields = spiece_check(spiece.data, cut, &err);   /* a cut between two fields leaves a smaller model */
         if (!whole_fields)
             assert_int_equal(err.kind, ERR_INPUT);
     }
@@ -294,14 +294,14 @@ static void test_charsmap_links_stay_inside(void **state)
     if (!tokenizer)
         skip();
     struct err err = { 0 };
-    char *copy = mem_new(spiece_size, 1);
+    char *copy = mem_new(spiece.length, 1);
     size_t refused = 0;
-    memcpy(copy, spiece, spiece_size);
-    for (size_t at = spiece_size - 100000; at < spiece_size - 90000; at += 4) {
+    memcpy(copy, spiece.data, spiece.length);
+    for (size_t at = spiece.length - 100000; at < spiece.length - 90000; at += 4) {
         char old[4];
         memcpy(old, copy + at, 4);
         memcpy(copy + at, "\xff\xff\xff\xff", 4);
-        refused += !spiece_check(copy, spiece_size, &err);
+        refused += !spiece_check(copy, spiece.length, &err);
         memcpy(copy + at, old, 4);
     }
     print_message("%zu of 2500 damaged links refused: %s\n", refused, err.text);

@@ -1,16 +1,15 @@
 #include "t5/train/folder.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "t5/checkpoint.h"
 #include "t5/half.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { COPY_SIZE_MAX = 64 << 20 };       /* a tokenizer.json of a 250,000-word vocabulary has 16 MB */
 
@@ -59,51 +58,19 @@ bool folder_read(const char *dir, struct layout **out_layout, real **out_params,
 
 /* ---- writing ---- */
 
-static bool write_all(int fd, const char *data, size_t size)
-{
-    while (size) {
-        ssize_t done = write(fd, data, size);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        data += done;
-        size -= (size_t)done;
-    }
-    return true;
-}
-
-bool folder_write_file(const char *path, const void *data, size_t size, struct err *err)
-{
-    char beside[PATH_MAX];
-    if (snprintf(beside, sizeof beside, "%s.new", path) >= (int)sizeof beside)
-        return err_set(err, ERR_INPUT, "%s: the path is too long", path);
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return err_set_errno(err, ERR_IO, errno, "%s", beside);
-    bool ok = write_all(fd, data, size) && fsync(fd) == 0;
-    int reason = errno;
-    (void)close(fd);
-    if (ok && rename(beside, path) == 0)
-        return true;
-    reason = ok ? errno : reason;
-    (void)unlink(beside);
-    return err_set_errno(err, ERR_IO, reason, "%s", path);
-}
-
 /* Absent is fine. */
 static bool copy_file(const char *from_dir, const char *dir, const char *name, struct err *err)
 {
-    char from[PATH_MAX], to[PATH_MAX], *text;
-    size_t length;
+    char from[PATH_MAX], to[PATH_MAX];
+    struct buf text;
     struct err missing = { 0 };
     if (snprintf(from, sizeof from, "%s/%s", from_dir, name) >= (int)sizeof from ||
         snprintf(to, sizeof to, "%s/%s", dir, name) >= (int)sizeof to)
         return err_set(err, ERR_INPUT, "%s: the path is too long", from_dir);
-    if (!read_text_file(from, COPY_SIZE_MAX, &text, &length, &missing))
+    if (!file_read(from, COPY_SIZE_MAX, &text, &missing))
         return missing.kind == ERR_NOT_FOUND || err_set(err, missing.kind, "%s", missing.text);
-    bool ok = folder_write_file(to, text, length, err);
-    mem_free(text);
+    bool ok = file_replace(to, text.data, text.length, err);
+    buf_free(&text);
     return ok;
 }
 
@@ -116,7 +83,7 @@ static bool write_config(const char *dir, const struct t5_config *config, struct
     buf_add_char(&text, '\n');
     bool ok = snprintf(path, sizeof path, "%s/config.json", dir) < (int)sizeof path ||
               err_set(err, ERR_INPUT, "%s: the path is too long", dir);
-    ok = ok && folder_write_file(path, text.data, text.length, err);
+    ok = ok && file_replace(path, text.data, text.length, err);
     buf_free(&text);
     return ok;
 }

@@ -13,7 +13,5 @@ bool folder_read(const char *dir, struct layout **out_layout, real **out_params,
  * vocabulary, the generation defaults and the model card, where they are.  `config` may differ in dropout only. */
 bool folder_write(const char *dir, const char *from_dir, const struct layout *layout, const real *params, enum tensor_type type,
                   struct err *err) MUST_CHECK;
-/* A file written beside `path`, synced and renamed. */
-bool folder_write_file(const char *path, const void *data, size_t size, struct err *err) MUST_CHECK;
 
 #endif
