@@ -193,8 +193,25 @@ static bool readings_of(struct server *s, const char *id, struct err *err)
     return ok;
 }
 
-/* ---- alerts: newest first from the server, oldest first into the file ---- */
+/* ---- a patient's alerts and summaries: newest first from the server ---- */
 
+/* The server tells no more than a page at once; `visit` says in *to_us where the next one ends. */
+static bool each_of_pages(struct server *s, const char *path, size_t page, visitor *visit, void *context,
+                          int64_t *to_us, struct err *err)
+{
+    char whole[512], from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
+    size_t count = page;
+    *to_us = s->query->to_us;
+    while (count == page) {
+        (void)snprintf(whole, sizeof whole, "%s?limit=%zu&from=%s&to=%s", path, page,
+                       time_format(s->query->from_us, from), time_format(*to_us, to));
+        if (!get(s, whole, err) || !each_of_page(s, visit, context, &count, err))
+            return false;
+    }
+    return true;
+}
+
+/* Oldest first into the file. */
 struct alert_line {
     int64_t onset_us;
     char *json, id[128];
@@ -203,7 +220,7 @@ struct alert_line {
 struct alert_list {
     struct alert_line *items;
     size_t count, room;
-    int64_t oldest_us;
+    int64_t to_us;                        /* the oldest one's instant once more: what is known already is left out */
 };
 
 static bool have_alert(const struct alert_list *list, const char *id)
@@ -235,7 +252,7 @@ static bool take_alert(struct server *s, const char *json, size_t length, void *
         *line = (struct alert_line){ .onset_us = onset_us, .json = mem_new(1, length + 1), .length = length };
         memcpy(line->json, json, length);
         (void)str_copy(line->id, sizeof line->id, id);
-        list->oldest_us = onset_us;
+        list->to_us = onset_us + 1;
     }
     json_free(root);
     return ok;
@@ -249,25 +266,12 @@ static int by_onset(const void *a, const void *b)
     return strcmp(x->id, y->id);
 }
 
-static bool load_alerts(struct server *s, const char *id, struct alert_list *list, struct err *err)
-{
-    char path[512], from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
-    size_t count = PAGE_ALERTS;
-    int64_t to_us = s->query->to_us;
-    while (count == PAGE_ALERTS) {
-        (void)snprintf(path, sizeof path, "/api/alerts/%s/history?limit=%d&from=%s&to=%s", id, PAGE_ALERTS,
-                       time_format(s->query->from_us, from), time_format(to_us, to));
-        if (!get(s, path, err) || !each_of_page(s, take_alert, list, &count, err))
-            return false;
-        to_us = list->oldest_us + 1; /* its instant once more: what is known already is left out */
-    }
-    return true;
-}
-
 static bool alerts_of(struct server *s, const char *id, struct err *err)
 {
+    char path[256];
     struct alert_list list = { 0 };
-    bool ok = load_alerts(s, id, &list, err);
+    (void)snprintf(path, sizeof path, "/api/alerts/%s/history", id);
+    bool ok = each_of_pages(s, path, PAGE_ALERTS, take_alert, &list, &list.to_us, err);
     if (ok && list.count)
         qsort(list.items, list.count, sizeof *list.items, by_onset);
     for (size_t i = 0; i < list.count; i++) {
@@ -277,8 +281,6 @@ static bool alerts_of(struct server *s, const char *id, struct err *err)
     mem_free(list.items);
     return ok;
 }
-
-/* ---- summaries and audit ---- */
 
 static bool take_summary(struct server *s, const char *json, size_t length, void *context, struct err *err)
 {
@@ -291,21 +293,17 @@ static bool take_summary(struct server *s, const char *json, size_t length, void
     return ok && export_object(s->out, json, length, err);
 }
 
-/* Newest first.  A patient has one summary in a millisecond at most, which is in its id: the next page ends where
- * the oldest of this one was written. */
+/* A patient has one summary in a millisecond at most, which is in its id: the next page ends where the oldest of this
+ * one was written. */
 static bool summaries_of(struct server *s, const char *id, struct err *err)
 {
-    char path[512], from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
-    size_t count = PAGE_SUMMARIES;
-    int64_t to_us = s->query->to_us;
-    while (count == PAGE_SUMMARIES) {
-        (void)snprintf(path, sizeof path, "/api/summaries/%s?limit=%d&from=%s&to=%s", id, PAGE_SUMMARIES,
-                       time_format(s->query->from_us, from), time_format(to_us, to));
-        if (!get(s, path, err) || !each_of_page(s, take_summary, &to_us, &count, err))
-            return false;
-    }
-    return true;
+    char path[256];
+    int64_t to_us;
+    (void)snprintf(path, sizeof path, "/api/summaries/%s", id);
+    return each_of_pages(s, path, PAGE_SUMMARIES, take_summary, &to_us, &to_us, err);
 }
+
+/* ---- audit ---- */
 
 static bool take_audit(struct server *s, const char *json, size_t length, void *context, struct err *err)
 {

@@ -28,56 +28,80 @@ static struct known *find(struct known_table *table, const char *plain, size_t l
     return &table->rows[at];
 }
 
-static void learn_wording(const struct facts *facts, uint64_t seed, struct arena *arena, struct known_table *table)
+/* What the writer says about a window, and the same with names: sentence by sentence. */
+struct telling {
+    struct summary_text plain, named;
+    int count;
+};
+
+static const struct telling *tell(const struct facts *facts, uint64_t seed, struct arena *arena)
 {
-    struct summary_text *plain = arena_alloc(arena, sizeof *plain), *named = arena_alloc(arena, sizeof *named);
-    writer_write(facts, seed, arena, plain);
-    writer_write_named(facts, seed, arena, named);
-    for (int i = 0; i < plain->count && i < named->count && table->count < KNOWN_MAX / 2; i++) {
-        size_t length = strlen(plain->sentences[i].text);
-        struct known *row = find(table, plain->sentences[i].text, length);
+    struct telling *telling = arena_alloc(arena, sizeof *telling);
+    writer_write(facts, seed, arena, &telling->plain);
+    writer_write_named(facts, seed, arena, &telling->named);
+    telling->count = telling->plain.count < telling->named.count ? telling->plain.count : telling->named.count;
+    return telling;
+}
+
+static void learn_wording(const struct telling *telling, struct known_table *table)
+{
+    for (int i = 0; i < telling->count && table->count < KNOWN_MAX / 2; i++) {
+        const char *plain = telling->plain.sentences[i].text;
+        struct known *row = find(table, plain, strlen(plain));
         table->count += !row->plain;
-        *row = (struct known){ plain->sentences[i].text, named->sentences[i].text, length };
+        *row = (struct known){ plain, telling->named.sentences[i].text, strlen(plain) };
     }
 }
 
-/* In the writer's most similar sentence a number has the name that it has here; what is left is told by what is around it. */
-static void name_other_words(const struct slots *slots, const struct summary_text house[2], struct likeness *likeness, const char *sentence,
-                             size_t length, struct arena *arena, struct buf *out)
+struct naming {
+    struct slots slots;
+    const struct telling *house;
+    struct likeness *tried, *best;       /* a sentence beside the writer's: the one at hand, the most similar one */
+    struct arena *arena;
+};
+
+/* false: none is similar. */
+static bool find_most_similar(struct naming *n, const char *sentence, size_t length)
 {
-    struct buf named;
     double best_likeness = NAMED_LIKENESS_MIN;
-    int best = -1;
-    for (int i = 0; i < house[0].count && i < house[1].count; i++) {
-        double alike = likeness_align(likeness, slots, house[1].sentences[i].text, house[0].sentences[i].text, sentence, length);
+    for (int i = 0; i < n->house->count; i++) {
+        double alike = likeness_align(n->tried, &n->slots, n->house->named.sentences[i].text,
+                                      n->house->plain.sentences[i].text, sentence, length);
         if (alike <= best_likeness)
             continue;
+        struct likeness *better = n->tried;
+        n->tried = n->best;
+        n->best = better;
         best_likeness = alike;
-        best = i;
     }
+    return best_likeness > NAMED_LIKENESS_MIN;
+}
+
+/* In the writer's most similar sentence a number has the name that it has here; what is left is told by what is around
+ * it. */
+static void name_other_words(struct naming *n, const char *sentence, size_t length, struct buf *out)
+{
+    struct buf named;
     buf_init(&named, SLOTS_TEXT_MAX);
-    if (best >= 0) {
-        likeness_align(likeness, slots, house[1].sentences[best].text, house[0].sentences[best].text, sentence, length);
-        likeness_name(likeness, &named);
-    } else {
+    if (find_most_similar(n, sentence, length))
+        likeness_name(n->best, &named);
+    else
         buf_add(&named, sentence, length);
-    }
-    slots_hide(slots, arena_copy(arena, named.data ? named.data : "", named.length), out);
+    slots_hide(&n->slots, arena_copy(n->arena, named.data ? named.data : "", named.length), out);
     buf_free(&named);
 }
 
 void named_text(const struct facts *facts, const char *text, struct arena *arena, struct buf *out)
 {
     struct known_table *table = arena_alloc(arena, sizeof *table);
-    struct likeness *likeness = arena_alloc(arena, sizeof *likeness);
-    struct summary_text *house = arena_alloc(arena, 2 * sizeof *house);
-    struct slots slots;
-    slots_make(facts, &slots);
-    writer_write(facts, WRITER_HOUSE, arena, &house[0]);
-    writer_write_named(facts, WRITER_HOUSE, arena, &house[1]);
-    learn_wording(facts, WRITER_HOUSE, arena, table);
+    struct naming naming = {
+        .house = tell(facts, WRITER_HOUSE, arena), .tried = arena_alloc(arena, sizeof *naming.tried),
+        .best = arena_alloc(arena, sizeof *naming.best), .arena = arena,
+    };
+    slots_make(facts, &naming.slots);
+    learn_wording(naming.house, table);
     for (uint64_t seed = 0; seed < NAMED_WORDINGS; seed++)
-        learn_wording(facts, seed * 0x9e3779b97f4a7c15u, arena, table);
+        learn_wording(tell(facts, seed * 0x9e3779b97f4a7c15u, arena), table);
     while (*text) {
         size_t space = strspn(text, " \n\t"), length = sentence_length(text + space);
         const struct known *known = find(table, text + space, length);
@@ -85,7 +109,7 @@ void named_text(const struct facts *facts, const char *text, struct arena *arena
         if (known->plain)
             buf_add_text(out, known->named);
         else
-            name_other_words(&slots, house, likeness, text + space, length, arena, out);
+            name_other_words(&naming, text + space, length, out);
         text += space + length;
     }
 }
