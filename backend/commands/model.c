@@ -2,10 +2,8 @@
 #include "commands/model.h"
 
 #include "base/clock.h"
-#include "base/str.h"
 #include "commands/commands.h"
 #include "commands/dispatch.h"
-#include "learn/hub.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,34 +60,6 @@ int64_t model_process_start_us(void)
     ticks = strtoll(at + 1, NULL, 10);
     int64_t age_us = (int64_t)boot.tv_sec * US_PER_S + boot.tv_nsec / 1000 - ticks * US_PER_S / sysconf(_SC_CLK_TCK);
     return now_us - age_us;
-}
-
-void model_show_progress(void *context, const char *file, int64_t done, int64_t total)
-{
-    enum { KB = 1000 };
-    struct model_progress *progress = context;
-    if (strcmp(progress->file, file) != 0) {
-        (void)str_copy(progress->file, sizeof progress->file, file);
-        progress_start(&progress->bar, progress->file, "kB", (total + KB - 1) / KB);
-        progress_resume(&progress->bar, done == total ? 0 : done / KB);
-        if (progress->quiet)
-            progress_quiet(&progress->bar);
-    }
-    if (done < total)
-        progress_update(&progress->bar, done / KB, NULL);
-    else
-        progress_end(&progress->bar, (total + KB - 1) / KB, NULL);
-}
-
-bool model_hub_options(const char *endpoint, const char *cache, struct hub_options *out, struct err *err)
-{
-    if (!hub_options_env(out, err))
-        return false;
-    if (endpoint && !str_copy(out->endpoint, sizeof out->endpoint, endpoint))
-        return err_set(err, ERR_USAGE, "--endpoint: more than %zu bytes", sizeof out->endpoint - 1);
-    if (cache && !str_copy(out->cache, sizeof out->cache, cache))
-        return err_set(err, ERR_USAGE, "--cache: more than %zu bytes", sizeof out->cache - 1);
-    return true;
 }
 
 int command_model(int argc, char **argv)

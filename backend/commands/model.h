@@ -5,9 +5,8 @@
 #define COMMANDS_MODEL_H
 
 #include "base/err.h"
-#include "base/progress.h"
 
-struct hub_options;
+#include <stdint.h>
 
 int model_info(int argc, char **argv);
 int model_run(int argc, char **argv);
@@ -26,14 +25,5 @@ int model_push(int argc, char **argv);
 int model_fail(const char *name, const struct err *err);
 /* When this process was started, on the monotonic clock, to 10 ms: never later than it was. */
 int64_t model_process_start_us(void);
-/* A bar per file; the context of a hub_progress. */
-struct model_progress {
-    bool quiet;
-    struct progress bar;
-    char file[64];
-};
-void model_show_progress(void *context, const char *file, int64_t done, int64_t total);
-/* The environment's, then what is not NULL here. */
-bool model_hub_options(const char *endpoint, const char *cache, struct hub_options *out, struct err *err) MUST_CHECK;
 
 #endif

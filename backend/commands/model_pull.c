@@ -2,7 +2,7 @@
 #include "base/json.h"
 #include "commands/interrupt.h"
 #include "commands/model.h"
-#include "learn/hub.h"
+#include "commands/model_hub.h"
 
 #include <argp.h>
 #include <stdio.h>
@@ -24,14 +24,9 @@ static const char doc[] =
     "  wardscribe model run \"$(wardscribe model pull -q google/flan-t5-small)\" < lines.txt\n\n"
     "Exit status: 0 pulled, 66 no such model, 69 no Hub, 77 no access, others as in sysexits.h.";
 
-struct arguments {
-    const char *name, *cache, *endpoint;
-    bool json, quiet;
-};
-
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
-    struct arguments *arguments = state->input;
+    struct model_hub_arguments *arguments = state->input;
     switch (key) {
     case 'j':
         arguments->json = true;
@@ -58,7 +53,6 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     }
 }
 
-
 static void print_json(const struct hub_name *name, const struct hub_pulled *pulled)
 {
     struct buf out;
@@ -79,7 +73,7 @@ static void print_json(const struct hub_name *name, const struct hub_pulled *pul
     buf_free(&out);
 }
 
-static void print_pulled(const struct arguments *arguments, const struct hub_name *name, const struct hub_pulled *pulled)
+static void print_pulled(const struct model_hub_arguments *arguments, const struct hub_name *name, const struct hub_pulled *pulled)
 {
     if (pulled->unreachable)
         (void)fprintf(stderr, "warning: the Hub does not answer; this is what the cache has\n");
@@ -104,24 +98,17 @@ int model_pull(int argc, char **argv)
         { 0 },
     };
     static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "NAME[@REVISION]", .doc = doc };
-    static struct hub_options hub;
+    static struct model_hub hub;
     static struct hub_pulled pulled;
-    struct arguments arguments = { 0 };
-    struct hub_name name;
+    struct model_hub_arguments arguments = { 0 };
     struct err err = { 0 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
-    if (!hub_name_parse(arguments.name, &name, &err) || !model_hub_options(arguments.endpoint, arguments.cache, &hub, &err))
-        return model_fail("pull", &err);
-    struct model_progress progress = { .quiet = arguments.quiet };
-    hub.progress = model_show_progress;
-    hub.progress_context = &progress;
-    hub.cancel = interrupt_catch();
-    bool ok = hub_pull(&hub, &name, &pulled, &err);
-    progress_hide(&progress.bar);
-    if (!ok && interrupt_seen())
+    bool ok = model_hub_open(&hub, &arguments, &err) && hub_pull(&hub.options, &hub.name, &pulled, &err);
+    int status = model_hub_close(&hub, "pull", ok, &err);
+    if (ok)
+        print_pulled(&arguments, &hub.name, &pulled);
+    else if (interrupt_seen())
         (void)fprintf(stderr, "wardscribe model pull: stopped; the same command goes on where it was\n");
-    else if (ok)
-        print_pulled(&arguments, &name, &pulled);
-    return ok ? 0 : interrupt_seen() ? 130 : model_fail("pull", &err);
+    return status;
 }

@@ -1,9 +1,8 @@
 /* model_push.c - `wardscribe model push`: a model folder to a Hugging Face Hub. */
 #include "base/json.h"
 #include "base/mem.h"
-#include "commands/interrupt.h"
 #include "commands/model.h"
-#include "learn/hub.h"
+#include "commands/model_hub.h"
 
 #include <argp.h>
 #include <stdio.h>
@@ -21,24 +20,25 @@ static const char doc[] =
     "Exit status: 0 pushed or unchanged, 77 no access, others as in sysexits.h.";
 
 struct arguments {
-    const char *dir, *name, *message, *endpoint;
-    bool json, quiet, is_private, dry_run;
+    struct model_hub_arguments hub;
+    const char *dir, *message;
+    bool is_private, dry_run;
 };
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'j': arguments->json = true; return 0;
-    case 'q': arguments->quiet = true; return 0;
+    case 'j': arguments->hub.json = true; return 0;
+    case 'q': arguments->hub.quiet = true; return 0;
     case 'p': arguments->is_private = true; return 0;
     case 'n': arguments->dry_run = true; return 0;
     case 'm': arguments->message = value; return 0;
-    case 'e': arguments->endpoint = value; return 0;
+    case 'e': arguments->hub.endpoint = value; return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num > 1)
             argp_error(state, "'%s' is one argument too many", value);
-        *(state->arg_num ? &arguments->name : &arguments->dir) = value;
+        *(state->arg_num ? &arguments->hub.name : &arguments->dir) = value;
         return 0;
     case ARGP_KEY_END:
         if (state->arg_num < 2)
@@ -61,7 +61,7 @@ static int list_files(const char *dir)
     return ok ? 0 : model_fail("push", &err);
 }
 
-static void print_pushed(const struct arguments *arguments, const struct hub_name *name, const struct hub_pushed *pushed)
+static void print_pushed(const struct model_hub_arguments *arguments, const struct hub_name *name, const struct hub_pushed *pushed)
 {
     if (!arguments->json) {
         if (pushed->unchanged && !arguments->quiet)
@@ -97,27 +97,20 @@ int model_push(int argc, char **argv)
         { 0 },
     };
     static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR NAME[@BRANCH]", .doc = doc };
-    static struct hub_options hub;
+    static struct model_hub hub;
     struct arguments arguments = { 0 };
-    struct hub_push push = { 0 };
     struct hub_pushed pushed;
     struct err err = { 0 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
-    if (!hub_name_parse(arguments.name, &push.name, &err) || !model_hub_options(arguments.endpoint, NULL, &hub, &err))
-        return model_fail("push", &err);
-    if (arguments.dry_run)
+    bool ok = model_hub_open(&hub, &arguments.hub, &err);
+    if (ok && arguments.dry_run)
         return list_files(arguments.dir);
-    struct model_progress progress = { .quiet = arguments.quiet };
-    push.dir = arguments.dir;
-    push.message = arguments.message;
-    push.is_private = arguments.is_private;
-    hub.progress = model_show_progress;
-    hub.progress_context = &progress;
-    hub.cancel = interrupt_catch();
-    bool ok = hub_push(&hub, &push, &pushed, &err);
-    progress_hide(&progress.bar);
+    struct hub_push push = { .name = hub.name, .dir = arguments.dir, .message = arguments.message,
+                             .is_private = arguments.is_private };
+    ok = ok && hub_push(&hub.options, &push, &pushed, &err);
+    int status = model_hub_close(&hub, "push", ok, &err);
     if (ok)
-        print_pushed(&arguments, &push.name, &pushed);
-    return ok ? 0 : interrupt_seen() ? 130 : model_fail("push", &err);
+        print_pushed(&arguments.hub, &hub.name, &pushed);
+    return status;
 }
