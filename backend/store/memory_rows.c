@@ -128,18 +128,24 @@ static bool write_alert(struct memory_engine *e, const struct alert *a, struct e
     return (old && old->version > a->version) || put(e, &e->alerts, a, err);
 }
 
+/* A copy with a NUL behind it, for a row to own; NULL: no memory. */
+static void *own(const void *from, size_t size)
+{
+    char *copy = mem_try_new(1, size + 1);
+    if (copy && size)
+        memcpy(copy, from, size);
+    return copy;
+}
+
 static bool write_summary(struct memory_engine *e, const struct summary_row *s, struct err *err)
 {
     struct summary_memory row = { .row = *s };
     const struct summary_memory *old = memory_table_find(&e->summaries, &row);
     if (old)
         row.row = old->row;
-    size_t size = strlen(s->document) + 1;
-    row.document = mem_try_new(1, size);
+    row.row.document = row.document = own(s->document, strlen(s->document));
     if (!row.document)
         return out_of_memory(err);
-    memcpy(row.document, s->document, size);
-    row.row.document = row.document;
     struct summary_time time = { .time_us = row.row.time_us };
     memcpy(time.id, row.row.id, sizeof time.id);
     return put(e, &e->summaries, &row, err) && (old || put(e, &e->summary_times, &time, err));
@@ -151,13 +157,8 @@ static bool write_feedback(struct memory_engine *e, const struct feedback_row *f
     const struct feedback_memory *old = memory_table_find(&e->feedbacks, &row);
     if (old)
         row.row = old->row;
-    size_t size = strlen(f->document) + 1;
-    row.document = mem_try_new(1, size);
-    if (!row.document)
-        return out_of_memory(err);
-    memcpy(row.document, f->document, size);
-    row.row.document = row.document;
-    return put(e, &e->feedbacks, &row, err);
+    row.row.document = row.document = own(f->document, strlen(f->document));
+    return row.document ? put(e, &e->feedbacks, &row, err) : out_of_memory(err);
 }
 
 static bool write_user(struct memory_engine *e, const struct user_row *u, struct err *err)
@@ -193,22 +194,14 @@ static bool write_setting(struct memory_engine *e, const struct setting_row *s, 
         return err_set(err, ERR_INPUT, "setting '%s': name too long", s->key);
     if (!s->value)
         return memory_table_remove(&e->settings, &row, &e->undo) || out_of_memory(err);
-    row.value = mem_try_new(1, s->size + 1);
-    if (!row.value)
-        return out_of_memory(err);
-    if (s->size)
-        memcpy(row.value, s->value, s->size);
-    return put(e, &e->settings, &row, err);
+    row.value = own(s->value, s->size);
+    return row.value ? put(e, &e->settings, &row, err) : out_of_memory(err);
 }
 
 static bool write_snapshot(struct memory_engine *e, const struct snapshot_row *s, struct err *err)
 {
-    struct snapshot_memory row = { .size = s->size, .patient = s->patient, .state = mem_try_new(1, s->size + 1) };
-    if (!row.state)
-        return out_of_memory(err);
-    if (s->size)
-        memcpy(row.state, s->state, s->size);
-    return put(e, &e->snapshots, &row, err);
+    struct snapshot_memory row = { .size = s->size, .patient = s->patient, .state = own(s->state, s->size) };
+    return row.state ? put(e, &e->snapshots, &row, err) : out_of_memory(err);
 }
 
 bool rows_memory_audit(struct memory_engine *e, const struct audit_row *from, struct err *err)
@@ -216,11 +209,9 @@ bool rows_memory_audit(struct memory_engine *e, const struct audit_row *from, st
     static const uint8_t origin[32];
     const struct audit_memory *last = e->audits.count ? memory_table_row(&e->audits, e->audits.count - 1) : NULL;
     const char *detail = from->detail ? from->detail : "";
-    size_t size = strlen(detail) + 1;
-    struct audit_memory row = { .row = *from, .detail = mem_try_new(1, size) };
+    struct audit_memory row = { .row = *from, .detail = own(detail, strlen(detail)) };
     if (!row.detail)
         return out_of_memory(err);
-    memcpy(row.detail, detail, size);
     row.row.detail = row.detail;
     row.row.seq = last ? last->row.seq + 1 : 1;
     audit_chain(last ? last->row.hash : origin, &row.row, row.row.hash);
