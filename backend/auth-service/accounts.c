@@ -381,9 +381,6 @@ void account_write(struct json_writer *w, const char *key, const struct user_row
     json_put_text(w, "role", user->role);
     json_put_bool(w, "is_active", user->active);
     json_put_time(w, "created_at", user->created_us);
-    if (user->last_login_us)
-        json_put_time(w, "last_login", user->last_login_us);
-    else
-        json_put_null(w, "last_login");
+    json_put_time_if(w, "last_login", user->last_login_us);
     json_put_end(w);
 }

@@ -455,6 +455,14 @@ void json_put_time(struct json_writer *writer, const char *key, int64_t time_us)
     json_put_text(writer, key, time_format(time_us, text));
 }
 
+void json_put_time_if(struct json_writer *writer, const char *key, int64_t time_us)
+{
+    if (time_us)
+        json_put_time(writer, key, time_us);
+    else
+        json_put_null(writer, key);
+}
+
 void json_put_raw(struct json_writer *writer, const char *key, const char *json)
 {
     lead_in(writer, key);

@@ -93,6 +93,7 @@ void json_put_decimal(struct json_writer *writer, const char *key, int64_t scale
 void json_put_bool(struct json_writer *writer, const char *key, bool value);
 void json_put_null(struct json_writer *writer, const char *key);
 void json_put_time(struct json_writer *writer, const char *key, int64_t time_us);   /* RFC 3339 */
+void json_put_time_if(struct json_writer *writer, const char *key, int64_t time_us); /* 0, never: null */
 void json_put_raw(struct json_writer *writer, const char *key, const char *json);   /* already JSON */
 
 #endif

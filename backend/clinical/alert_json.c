@@ -2,22 +2,6 @@
 
 #include "base/bounds.h"
 
-static void put_milli(struct json_writer *w, const char *key, int32_t milli)
-{
-    if (milli == VITAL_ABSENT)
-        json_put_null(w, key);
-    else
-        json_put_decimal(w, key, milli, 3);
-}
-
-static void put_time(struct json_writer *w, const char *key, int64_t time_us)
-{
-    if (time_us)
-        json_put_time(w, key, time_us);
-    else
-        json_put_null(w, key);
-}
-
 static void put_lost(struct json_writer *w, const struct alert *alert)
 {
     if (alert->type != ALERT_SENSOR)
@@ -46,8 +30,8 @@ void alert_write_json(struct json_writer *w, const char *key, const struct alert
     json_put_text(w, "message", message.data);
     json_put_text(w, "severity", severity_name((enum alert_severity)alert->severity));
     json_put_text(w, "vital_type", alert_vital_type((enum alert_type)alert->type));
-    put_milli(w, "vital_value", alert->value_milli);
-    put_milli(w, "threshold", alert->threshold_milli);
+    vital_put_json(w, "vital_value", alert->value_milli);
+    vital_put_json(w, "threshold", alert->threshold_milli);
     json_put_time(w, "timestamp", alert->onset_us);
     json_put_bool(w, "acknowledged", alert->ack_us != 0);
     json_put_text(w, "priority", alert_priority_name((enum alert_priority)alert->priority));
@@ -55,10 +39,10 @@ void alert_write_json(struct json_writer *w, const char *key, const struct alert
     json_put_text(w, "state", alert_state_name((enum alert_state)alert->state));
     json_put_time(w, "onset", alert->onset_us);
     json_put_time(w, "raised", alert->raised_us);
-    put_milli(w, "peak_value", alert->peak_milli);
-    put_time(w, "peak_at", alert->peak_us);
-    put_time(w, "end", alert->end_us);
-    put_time(w, "acknowledged_at", alert->ack_us);
+    vital_put_json(w, "peak_value", alert->peak_milli);
+    json_put_time_if(w, "peak_at", alert->peak_us);
+    json_put_time_if(w, "end", alert->end_us);
+    json_put_time_if(w, "acknowledged_at", alert->ack_us);
     json_put_text(w, "acknowledged_by", alert->ack_us ? context->acknowledged_by : NULL);
     json_put_int(w, "escalation", alert->escalation);
     json_put_int(w, "version", alert->version);

@@ -1,5 +1,7 @@
 #include "clinical/vital.h"
 
+#include "base/json.h"
+
 /* accept_max: above what any bedside monitor can show.  Philips IntelliVue MP2/X2 instructions for
  * use, "Specifications": heart rate 15-350, SpO2 0-100, pressure -40-360, temperature -1-45,
  * respiration 0-170; a temperature in Fahrenheit (98.6) must be refused, never guessed.
@@ -15,3 +17,11 @@ const struct vital_info vital_infos[VITAL_COUNT] = {
     [VITAL_RESPIRATORY] = { "respiratory", "respiratory_rate", "Respiratory rate",          "/min", 0, 200000,  2000, 120000 },
     /* clang-format on */
 };
+
+void vital_put_json(struct json_writer *writer, const char *key, int32_t milli)
+{
+    if (milli == VITAL_ABSENT)
+        json_put_null(writer, key);
+    else
+        json_put_decimal(writer, key, milli, 3);
+}

@@ -33,4 +33,8 @@ struct vital_info {
 };
 extern const struct vital_info vital_infos[VITAL_COUNT];
 
+struct json_writer;
+/* In the vital's unit; VITAL_ABSENT: null. */
+void vital_put_json(struct json_writer *writer, const char *key, int32_t milli);
+
 #endif

@@ -164,10 +164,7 @@ static void model_info(void *context, struct http_request *request, struct http_
     json_put_text(&w, "description", info ? (info->description[0] ? info->description
                                              : "A T5 model; every sentence is proven by the guard.")
                                           : "Writes every sentence from proven facts; no language model is loaded.");
-    if (info)
-        json_put_time(&w, "lastUpdated", info->loaded_us);
-    else
-        json_put_null(&w, "lastUpdated");
+    json_put_time_if(&w, "lastUpdated", info ? info->loaded_us : 0);
     json_put_text(&w, "source", info ? "model" : "writer");
     if (info)
         put_model(&w, info, &lineage);

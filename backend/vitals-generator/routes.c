@@ -99,10 +99,7 @@ static void put_raw(struct json_writer *w, const struct vitals *vitals, const st
     json_put_time(w, "timestamp", reading->time_us);
     json_put_text(w, "source", registry_source_name(vitals->registry, reading->source));
     for (int vital = 0; vital < VITAL_COUNT; vital++)
-        if (reading->value_milli[vital] == VITAL_ABSENT)
-            json_put_null(w, vital_infos[vital].json_name);
-        else
-            json_put_decimal(w, vital_infos[vital].json_name, reading->value_milli[vital], 3);
+        vital_put_json(w, vital_infos[vital].json_name, reading->value_milli[vital]);
     if (reading->flags & READING_SIMULATED)
         json_put_bool(w, "simulated", true);
     json_put_object(w, "implausible");

@@ -282,22 +282,6 @@ static int32_t shown_value(const struct bed *bed, uint8_t lost, int vital)
     return lost >> vital & 1 ? VITAL_ABSENT : bed->value_milli[vital];
 }
 
-static void put_value(struct json_writer *w, const char *key, int32_t milli)
-{
-    if (milli == VITAL_ABSENT)
-        json_put_null(w, key);
-    else
-        json_put_decimal(w, key, milli, 3);
-}
-
-static void put_time(struct json_writer *w, const char *key, int64_t time_us)
-{
-    if (time_us)
-        json_put_time(w, key, time_us);
-    else
-        json_put_null(w, key);
-}
-
 static int64_t newest_time(const struct bed *bed)
 {
     int64_t newest = 0;
@@ -309,25 +293,25 @@ static int64_t newest_time(const struct bed *bed)
 static void put_vitals(struct json_writer *w, const struct bed *bed)
 {
     uint8_t lost = lost_vitals(bed);
-    put_value(w, "heartRate", shown_value(bed, lost, VITAL_HEART_RATE));
-    put_value(w, "spO2", shown_value(bed, lost, VITAL_SPO2));
+    vital_put_json(w, "heartRate", shown_value(bed, lost, VITAL_HEART_RATE));
+    vital_put_json(w, "spO2", shown_value(bed, lost, VITAL_SPO2));
     json_put_object(w, "bloodPressure");
-    put_value(w, "systolic", shown_value(bed, lost, VITAL_SYSTOLIC));
-    put_value(w, "diastolic", shown_value(bed, lost, VITAL_DIASTOLIC));
+    vital_put_json(w, "systolic", shown_value(bed, lost, VITAL_SYSTOLIC));
+    vital_put_json(w, "diastolic", shown_value(bed, lost, VITAL_DIASTOLIC));
     json_put_end(w);
-    put_value(w, "temperature", shown_value(bed, lost, VITAL_TEMPERATURE));
-    put_value(w, "respiratory", shown_value(bed, lost, VITAL_RESPIRATORY));
+    vital_put_json(w, "temperature", shown_value(bed, lost, VITAL_TEMPERATURE));
+    vital_put_json(w, "respiratory", shown_value(bed, lost, VITAL_RESPIRATORY));
 }
 
 static void put_times(struct json_writer *w, const struct bed *bed)
 {
     json_put_object(w, "vitalTimes");
-    put_time(w, "heartRate", bed->time_us[VITAL_HEART_RATE]);
-    put_time(w, "spO2", bed->time_us[VITAL_SPO2]);
+    json_put_time_if(w, "heartRate", bed->time_us[VITAL_HEART_RATE]);
+    json_put_time_if(w, "spO2", bed->time_us[VITAL_SPO2]);
     int64_t systolic = bed->time_us[VITAL_SYSTOLIC], diastolic = bed->time_us[VITAL_DIASTOLIC];
-    put_time(w, "bloodPressure", systolic > diastolic ? systolic : diastolic);
-    put_time(w, "temperature", bed->time_us[VITAL_TEMPERATURE]);
-    put_time(w, "respiratory", bed->time_us[VITAL_RESPIRATORY]);
+    json_put_time_if(w, "bloodPressure", systolic > diastolic ? systolic : diastolic);
+    json_put_time_if(w, "temperature", bed->time_us[VITAL_TEMPERATURE]);
+    json_put_time_if(w, "respiratory", bed->time_us[VITAL_RESPIRATORY]);
     json_put_end(w);
 }
 
@@ -387,7 +371,7 @@ static void put_implausible(struct json_writer *w, const struct bed *bed)
     } else {
         json_put_object(w, "last");
         json_put_text(w, "vital", vital_infos[bed->implausible_vital].json_name);
-        put_value(w, "value", bed->implausible_milli);
+        vital_put_json(w, "value", bed->implausible_milli);
         json_put_text(w, "reason", implausible_reason_name((enum implausible_reason)bed->implausible_reason));
         json_put_time(w, "timestamp", bed->implausible_us);
         json_put_end(w);
@@ -405,7 +389,7 @@ static void put_person(struct json_writer *w, const struct patient_row *row)
     else
         json_put_null(w, "age");
     json_put_text(w, "gender", row->gender[0] ? row->gender : NULL);
-    put_time(w, "admissionDate", row->admitted_us);
+    json_put_time_if(w, "admissionDate", row->admitted_us);
     json_put_text(w, "diagnosis", row->diagnosis[0] ? row->diagnosis : NULL);
     json_put_text(w, "attendingPhysician", row->physician[0] ? row->physician : NULL);
 }
@@ -438,7 +422,7 @@ static void put_patient(struct ward *ward, uint32_t number, struct json_writer *
     put_vitals(w, bed);
     json_put_end(w);
     json_put_text(w, "alertSeverity", severity_name(severity_of(bed)));
-    put_time(w, "timestamp", newest_time(bed));
+    json_put_time_if(w, "timestamp", newest_time(bed));
     put_times(w, bed);
     put_stale(w, bed);
     put_news2(w, bed);
@@ -446,7 +430,7 @@ static void put_patient(struct ward *ward, uint32_t number, struct json_writer *
     json_put_bool(w, "simulated", bed->simulated || row.simulated);
     json_put_text(w, "status", status_of(ward, bed, &row));
     bool paused = bed->paused_until_us > clock_now_us(ward->clock);
-    put_time(w, "alarmsPausedUntil", paused ? bed->paused_until_us : 0);
+    json_put_time_if(w, "alarmsPausedUntil", paused ? bed->paused_until_us : 0);
     put_alerts(w, bed, &row);
     put_implausible(w, bed);
     json_put_end(w);
@@ -511,7 +495,7 @@ bool ward_write_vitals(struct ward *ward, uint32_t patient, struct buf *out)
         struct bed *bed = bed_of(ward, patient);
         json_put_object(&w, NULL);
         put_vitals(&w, bed);
-        put_time(&w, "timestamp", newest_time(bed));
+        json_put_time_if(&w, "timestamp", newest_time(bed));
         put_times(&w, bed);
         put_stale(&w, bed);
         json_put_end(&w);
@@ -530,9 +514,9 @@ bool ward_write_live(struct ward *ward, uint32_t patient, struct buf *out)
         uint8_t lost = lost_vitals(bed);
         json_put_object(&w, NULL);
         for (int vital = 0; vital < VITAL_COUNT; vital++)
-            put_value(&w, vital_infos[vital].json_name, shown_value(bed, lost, vital));
+            vital_put_json(&w, vital_infos[vital].json_name, shown_value(bed, lost, vital));
         json_put_text(&w, "alertSeverity", severity_name(severity_of(bed)));
-        put_time(&w, "timestamp", newest_time(bed));
+        json_put_time_if(&w, "timestamp", newest_time(bed));
         put_times(&w, bed); /* a cuff pressure of an hour ago must not look like one of now */
         put_stale(&w, bed);
         json_put_end(&w);
