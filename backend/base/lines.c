@@ -6,15 +6,28 @@
 #include <string.h>
 #include <unistd.h>
 
-bool line_input_open(struct line_input *input, const char *path, size_t size_max, struct err *err)
+static void start(struct line_input *input, size_t size_max)
 {
     input->file = NULL;
+    input->memory = NULL;
     input->size_max = size_max;
     input->at = input->count = 0;
     input->number = 0;
     input->ended = false;
     buf_init(&input->line, size_max);
+}
+
+bool line_input_open(struct line_input *input, const char *path, size_t size_max, struct err *err)
+{
+    start(input, size_max);
     return !path || strcmp(path, "-") == 0 || gzip_file_open(path, &input->file, err);
+}
+
+void line_input_of_memory(struct line_input *input, const void *data, size_t size, size_t size_max)
+{
+    start(input, size_max);
+    input->memory = data;
+    input->memory_left = size;
 }
 
 void line_input_close(struct line_input *input)
@@ -23,11 +36,23 @@ void line_input_close(struct line_input *input)
     buf_free(&input->line);
 }
 
+static void fill_from_memory(struct line_input *input)
+{
+    input->count = input->memory_left < sizeof input->chunk ? input->memory_left : sizeof input->chunk;
+    memcpy(input->chunk, input->memory, input->count);
+    input->memory += input->count;
+    input->memory_left -= input->count;
+}
+
 static bool fill(struct line_input *input, struct err *err)
 {
     input->at = input->count = 0;
     if (input->file)
         return gzip_file_read(input->file, input->chunk, sizeof input->chunk, &input->count, err);
+    if (input->memory) {
+        fill_from_memory(input);
+        return true;
+    }
     ssize_t n;
     while ((n = read(STDIN_FILENO, input->chunk, sizeof input->chunk)) < 0 && errno == EINTR)
         continue;

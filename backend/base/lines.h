@@ -1,4 +1,5 @@
-/* lines.h - a text file or standard input, gzipped or not, line by line: pushed to a visitor, or pulled one by one.
+/* lines.h - a text file (gzipped or not), standard input or a piece of memory, line by line: pushed to a visitor, or
+ *          pulled one by one.
  *
  * Bounds:  a line of more than `size_max` bytes is skipped to its end and reported; the ones behind it are read as
  *          usual (lines_read() stops there).  Errors of lines_read() name the file and the line.
@@ -16,7 +17,9 @@ typedef bool line_visitor(void *context, const char *line, size_t length, struct
 bool lines_read(const char *path, size_t size_max, line_visitor *visit, void *context, struct err *err) MUST_CHECK;
 
 struct line_input {
-    struct gzip_file *file;      /* NULL: standard input, as it is */
+    struct gzip_file *file;      /* NULL, and no memory: standard input, as it is */
+    const char *memory;
+    size_t memory_left;
     size_t size_max;
     struct buf line;
     char chunk[64 << 10];
@@ -27,6 +30,8 @@ struct line_input {
 
 /* NULL or "-": standard input. */
 bool line_input_open(struct line_input *input, const char *path, size_t size_max, struct err *err) MUST_CHECK;
+/* `data`, not NULL, stays the caller's. */
+void line_input_of_memory(struct line_input *input, const void *data, size_t size, size_t size_max);
 void line_input_close(struct line_input *input);
 enum line_state { LINE_ONE, LINE_TOO_LONG, LINE_END, LINE_FAILED };
 /* LINE_ONE: input->line holds it, empty or not, until the next call. */
