@@ -1,6 +1,7 @@
 #include "commands/model_params.h"
 
 #include "base/bounds.h"
+#include "t5/config.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -38,14 +39,6 @@ static void *place(struct t5_params *params, const struct row *row)
     return (char *)params + row->offset;
 }
 
-static void set_real(const struct row *row, double real, struct t5_params *params)
-{
-    if (row->kind == DOUBLE)
-        *(double *)place(params, row) = real;
-    else
-        *(float *)place(params, row) = (float)real;
-}
-
 static bool parse_text(const struct row *row, const char *text, struct t5_params *params)
 {
     int64_t integer;
@@ -68,7 +61,10 @@ static bool parse_text(const struct row *row, const char *text, struct t5_params
     double real = strtod(text, &end);
     if (!*text || *end || errno || !isfinite(real))
         return false;
-    set_real(row, real, params);
+    if (row->kind == DOUBLE)
+        *(double *)place(params, row) = real;
+    else
+        *(float *)place(params, row) = (float)real;
     return true;
 }
 
@@ -87,39 +83,6 @@ void model_flags_apply(const struct model_flags *flags, struct t5_params *params
     for (int i = 0; i < ROW_COUNT; i++)
         if (flags->given[i])
             memcpy(place(params, &rows[i]), (const char *)&flags->values + rows[i].offset, kind_sizes[rows[i].kind]);
-}
-
-static bool read_early(const struct json *object, enum t5_early_stopping *out, struct err *err)
-{
-    static const char *const never[] = { "never", NULL };
-    int choice = 0;
-    bool early = false;
-    if (json_get_bool(object, "early_stopping", 0, &early, NULL)) {
-        *out = early ? T5_EARLY_TRUE : T5_EARLY_FALSE;
-        return true;
-    }
-    if (!json_get_choice(object, "early_stopping", 0, never, &choice, NULL))
-        return err_set(err, ERR_INPUT, "early_stopping: must be true, false or \"never\"");
-    *out = T5_EARLY_NEVER;
-    return true;
-}
-
-static bool read_row(const struct json *object, const struct row *row, struct t5_params *params, struct err *err)
-{
-    int64_t integer = 0;
-    double real = 0;
-    if (row->kind == EARLY)
-        return read_early(object, place(params, row), err);
-    if (row->kind == INTEGER) {
-        if (!json_get_int(object, row->name, JSON_REQUIRED, 0, INT_MAX, &integer, err))
-            return false;
-        *(int *)place(params, row) = (int)integer;
-        return true;
-    }
-    if (!json_get_double(object, row->name, JSON_REQUIRED, -1e6, 1e6, &real, err))
-        return false;
-    set_real(row, real, params);
-    return true;
 }
 
 /* max_new_tokens and min_new_tokens are the two lengths without the start token. */
@@ -155,10 +118,6 @@ bool model_params_json(const struct json *object, struct t5_params *params, stru
     known[ROW_COUNT + 1] = "min_new_tokens";
     known[ROW_COUNT + 2] = "do_sample";
     known[ROW_COUNT + 3] = "num_return_sequences";
-    if (!json_only(object, known, err))
-        return false;
-    for (int i = 0; i < ROW_COUNT; i++)
-        if (json_has(object, rows[i].name) && !json_has_null(object, rows[i].name) && !read_row(object, &rows[i], params, err))
-            return false;
-    return read_new_tokens(object, params, err) && check_rest(object, err) && t5_params_check(params, err);
+    return json_only(object, known, err) && generation_values(object, params, err) &&
+           read_new_tokens(object, params, err) && check_rest(object, err) && t5_params_check(params, err);
 }

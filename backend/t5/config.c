@@ -220,13 +220,22 @@ static bool read_early_stopping(const struct json *from, enum t5_early_stopping 
     return true;
 }
 
+bool generation_values(const struct json *from, struct t5_params *out, struct err *err)
+{
+    return get_int(from, "min_length", JSON_NULLABLE, 0, INT_MAX, &out->min_length, err) &&
+           get_int(from, "max_length", JSON_NULLABLE, 1, INT_MAX, &out->max_length, err) &&
+           get_int(from, "num_beams", JSON_NULLABLE, 1, T5_BEAM_COUNT_MAX, &out->num_beams, err) &&
+           get_int(from, "no_repeat_ngram_size", JSON_NULLABLE, 0, INT_MAX, &out->no_repeat_ngram_size, err) &&
+           json_get_double(from, "length_penalty", JSON_NULLABLE, -10, 10, &out->length_penalty, err) &&
+           get_float(from, "repetition_penalty", 1e-3, 1e3, &out->repetition_penalty, err) &&
+           read_early_stopping(from, &out->early_stopping, err);
+}
+
 /* max_new_tokens goes before max_length, as in transformers; the start token is one more. */
-static bool read_lengths(const struct json *from, struct t5_params *out, struct err *err)
+static bool read_new_tokens(const struct json *from, struct t5_params *out, struct err *err)
 {
     int new_max = 0;
-    if (!get_int(from, "min_length", JSON_NULLABLE, 0, INT_MAX, &out->min_length, err) ||
-        !get_int(from, "max_length", JSON_NULLABLE, 1, INT_MAX, &out->max_length, err) ||
-        !get_int(from, "max_new_tokens", JSON_NULLABLE, 1, T5_TOKENS_MAX - 1, &new_max, err))
+    if (!get_int(from, "max_new_tokens", JSON_NULLABLE, 1, T5_TOKENS_MAX - 1, &new_max, err))
         return false;
     if (new_max > 0)
         out->max_length = new_max + 1;
@@ -237,12 +246,8 @@ static bool read_lengths(const struct json *from, struct t5_params *out, struct 
 
 bool generation_from_json(const struct json *from, struct t5_config *config, struct t5_params *out, struct err *err)
 {
-    return refuse_others(from, err) && read_ids(from, config, err) && read_lengths(from, out, err) &&
-           get_int(from, "num_beams", JSON_NULLABLE, 1, T5_BEAM_COUNT_MAX, &out->num_beams, err) &&
-           get_int(from, "no_repeat_ngram_size", JSON_NULLABLE, 0, INT_MAX, &out->no_repeat_ngram_size, err) &&
-           json_get_double(from, "length_penalty", JSON_NULLABLE, -10, 10, &out->length_penalty, err) &&
-           get_float(from, "repetition_penalty", 1e-3, 1e3, &out->repetition_penalty, err) &&
-           read_early_stopping(from, &out->early_stopping, err) && t5_params_check(out, err);
+    return refuse_others(from, err) && read_ids(from, config, err) && generation_values(from, out, err) &&
+           read_new_tokens(from, out, err) && t5_params_check(out, err);
 }
 
 /* In a folder the default of 20 means 20 new tokens (GenerationMixin._prepare_generated_length). */

@@ -20,8 +20,11 @@ struct t5_params generation_defaults(void);
 /* What `text` says over *out; pad, eos and start token over *config. */
 bool generation_parse(const char *text, size_t length, struct t5_config *config, struct t5_params *out,
                       struct err *err) MUST_CHECK;
-/* generate()'s names and values from a parsed object: a request's "params". */
-bool generation_from_json(const struct json *from, struct t5_config *config, struct t5_params *out, struct err *err) MUST_CHECK;
+/* The parameters of the search, under generate()'s names: what `from` says over *out.  t5_params_check() follows. */
+bool generation_values(const struct json *from, struct t5_params *out, struct err *err) MUST_CHECK;
+/* The same as generation_parse() from a parsed object. */
+bool generation_from_json(const struct json *from, struct t5_config *config, struct t5_params *out,
+                          struct err *err) MUST_CHECK;
 /* generation_config.json, or, where there is none, what config.json says of generation. */
 bool generation_read(const char *dir, struct t5_config *config, struct t5_params *out, struct err *err) MUST_CHECK;
 
