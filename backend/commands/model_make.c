@@ -16,6 +16,7 @@
 #include "t5/spiece.h"
 #include "t5/tokenizer.h"
 #include "t5/train/folder.h"
+#include "t5/train/pairs.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -155,35 +156,13 @@ static const char *next_text(void *context)
     return corpus->at < corpus->count ? corpus->texts[corpus->at++] : NULL;
 }
 
-static bool add_texts(struct corpus *corpus, const char *line, size_t length, struct err *err)
+static bool add_pair(void *context, const char *input, const char *summary, struct err *err)
 {
-    static const char *const keys[] = { "input", "summary" };
-    struct json *root;
-    const char *text;
-    if (!json_parse_object(line, length, 1 << 20, &root, err))
-        return false;
-    bool ok = true;
-    for (int i = 0; ok && i < 2; i++)
-        if ((ok = json_get_text(root, keys[i], JSON_REQUIRED | JSON_MULTILINE, 1, 1 << 20, &text, err)))
-            corpus_add(corpus, arena_copy(&corpus->arena, text, strlen(text)));
-    json_free(root);
-    return ok;
-}
-
-static bool read_corpus(const char *path, struct corpus *corpus, struct err *err)
-{
-    FILE *file = fopen(path, "re");
-    char *line = NULL;
-    size_t size = 0, number = 0;
-    bool ok = file || err_set_errno(err, ERR_NOT_FOUND, errno, "%s", path);
-    for (ssize_t length; ok && (length = getline(&line, &size, file)) > 0;) {
-        number++;
-        ok = add_texts(corpus, line, (size_t)length, err) || err_context(err, "%s: line %zu", path, number);
-    }
-    free(line); /* getline's */
-    if (file)
-        (void)fclose(file);
-    return ok;
+    struct corpus *corpus = context;
+    (void)err;
+    corpus_add(corpus, arena_copy(&corpus->arena, input, strlen(input)));
+    corpus_add(corpus, arena_copy(&corpus->arena, summary, strlen(summary)));
+    return true;
 }
 
 static int by_text(const void *a, const void *b)
@@ -275,7 +254,7 @@ int model_vocabulary(int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
     arena_init(&corpus.arena, (size_t)1 << 30);
-    bool ok = read_corpus(arguments.vocabulary, &corpus, &err);
+    bool ok = pairs_each(arguments.vocabulary, add_pair, &corpus, &err);
     if (arguments.slots)
         list_slots(symbols);
     if (ok)
