@@ -15,11 +15,12 @@ Loading is not counted.  The peers are installed into a virtual environment outs
 import argparse, json, os, pathlib, platform, statistics, subprocess, sys, time
 
 HERE = pathlib.Path(__file__).resolve().parent
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "wardscribe-bench"
-VENV = pathlib.Path(os.environ.get("WARDSCRIBE_BENCH_VENV", CACHE / "venv"))
+sys.path.insert(0, str(HERE.parent))
+from peers import BINARY, CACHE, ROOT, environment, install, say
+
+VENV = environment("venv")
 PYTHON = VENV / "bin" / "python"
 MODELS = CACHE / "t5"
-BINARY = pathlib.Path(os.environ.get("WARDSCRIBE_BINARY", HERE.parent.parent / "build" / "wardscribe"))
 REQUESTS, INPUT, OUTPUT, BEAMS, THREADS = 32, 180, 64, 4, 2
 
 # Each peer in the ways in which it can be set up for these two cores: the fastest of them counts, found by one run.
@@ -33,22 +34,7 @@ PEERS = {
 SLOW = {"torch-fp32", "torch-bf16", "ort-float32"}
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
 # ---- preparing ----
-
-def install():
-    wanted = (HERE / "requirements.txt").read_text()
-    if "WARDSCRIBE_BENCH_VENV" in os.environ or ((VENV / "installed.txt").exists() and (VENV / "installed.txt").read_text() == wanted):
-        return
-    say(f"installing the peers into {VENV}")
-    VENV.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    subprocess.run([VENV / "bin" / "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
-    (VENV / "installed.txt").write_text(wanted)
-
 
 def step(folder, *command):
     """Runs a command that makes `folder`, once."""
@@ -60,7 +46,7 @@ def step(folder, *command):
 
 
 def prepare(peers):
-    install()
+    install(VENV, HERE / "requirements.txt")
     MODELS.mkdir(parents=True, exist_ok=True)
     step("model", PYTHON, HERE / "make_model.py", MODELS / "model")
     for precision in ("int8", "float32"):
@@ -216,7 +202,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slow-rounds", type=int, default=5, help="rounds of the peers that take long: " + ", ".join(sorted(SLOW)))
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--default-model", default=HERE.parent.parent / "models" / "wardscribe-small", help="folder for 'start'")
+    parser.add_argument("--default-model", default=ROOT / "models" / "wardscribe-small", help="folder for 'start'")
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--output")
     options = parser.parse_args()

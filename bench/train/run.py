@@ -12,23 +12,13 @@ The first steps of a run are not counted.  The peers go into a virtual environme
 import argparse, json, os, pathlib, platform, statistics, subprocess, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "wardscribe-bench"
-VENV = pathlib.Path(os.environ.get("WARDSCRIBE_BENCH_VENV", CACHE / "train-venv"))
+sys.path.insert(0, str(HERE.parent))
+from peers import BINARY, CACHE, environment, install, say
+
+VENV = environment("train-venv")
 PYTHON = VENV / "bin" / "python"
 FOLDER = CACHE / "train"
-BINARY = pathlib.Path(os.environ.get("WARDSCRIBE_BINARY", HERE.parent.parent / "build" / "wardscribe"))
 STEPS, SKIPPED, TARGET, SEED = 9, 3, 60, 1
-
-
-def install():
-    wanted = (HERE / "requirements.txt").read_text()
-    if "WARDSCRIBE_BENCH_VENV" in os.environ or ((VENV / "installed.txt").exists() and (VENV / "installed.txt").read_text() == wanted):
-        return
-    print(f"installing the peers into {VENV}", file=sys.stderr)
-    VENV.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    subprocess.run([VENV / "bin" / "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
-    (VENV / "installed.txt").write_text(wanted)
 
 
 def make():
@@ -83,7 +73,7 @@ def measure_speed(rounds):
             steps, peak = function(precision, 0.1)
             figures[name].append(speed(steps))
             memory[name] = max(memory[name], peak)
-            print(f"{name}: {figures[name][-1]:.2f} samples/s, {peak:.0f} MB", file=sys.stderr)
+            say(f"{name}: {figures[name][-1]:.2f} samples/s, {peak:.0f} MB")
     best = max(("torch_bf16", "torch_fp32"), key=lambda name: statistics.median(figures[name]))
     ratios = [a / max(b, c) for a, b, c in zip(figures["ours_bf16"], figures["torch_bf16"], figures["torch_fp32"])]
     fp32 = [a / b for a, b in zip(figures["ours_fp32"], figures["torch_fp32"])]
@@ -106,7 +96,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--questions", nargs="+", default=["speed", "loss"], choices=["speed", "loss"])
     options = parser.parse_args()
-    install()
+    install(VENV, HERE / "requirements.txt")
     make()
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     for question in options.questions:
