@@ -1,5 +1,5 @@
 """Every path of openapi.yaml for every role (trust.md E2), and forged tokens over HTTP (E1)."""
-import asyncio, base64, json, re, time
+import asyncio, base64, json, re
 
 import httpx
 import pytest

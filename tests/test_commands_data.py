@@ -1,9 +1,9 @@
 """data get, simulate, export, and what comes in over HTTP as it comes (trust.md D5, D8), on the real binary."""
-import csv, gzip, http.server, io, json, os, pathlib, re, signal, subprocess, threading, time
+import csv, http.server, io, json, re, subprocess, threading, time
 
 import pytest
 
-from conftest import BINARY, DATA, PASSWORD, Ward, ndjson, reading
+from conftest import BINARY, DATA, Ward, ndjson, reading
 
 VITALS = DATA / "vitals"
 

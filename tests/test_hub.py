@@ -356,7 +356,7 @@ def test_links_in_the_cache_are_not_followed_out(hub, cache, tmp_path):
 
 
 def test_a_cached_file_that_changed_is_fetched_again(hub, cache):
-    folder = pathlib.Path(pulled(hub, cache)["folder"])
+    pulled(hub, cache)
     blob(cache, WEIGHTS).write_bytes(WEIGHTS[:-1] + b"!")
     assert pulled(hub, cache)["fetched"] == 1
     assert blob(cache, WEIGHTS).read_bytes() == WEIGHTS

@@ -1,5 +1,5 @@
 """kill -9 at random moments under ingest load: nothing acknowledged is lost or doubled (issue 3's bar; trust.md A1)."""
-import collections, json, os, random, subprocess, threading, time
+import collections, random, subprocess, threading, time
 
 import httpx
 import pytest

@@ -196,7 +196,6 @@ def test_no_password_and_no_key_ships(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         ward = Ward(tmp_path / name)
-        index = 0
         ward.process = subprocess.Popen([BINARY, "serve", "--data-dir", ward.directory / "data", "--source", "none",
                                          "--port-offset", str(ward.offset)], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
         for line in ward.process.stdout:

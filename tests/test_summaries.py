@@ -1,7 +1,6 @@
 """Summaries with a model that serves, without one, and with one that is late; what readers think of them."""
-import hashlib, json, os, pathlib, shutil, subprocess, threading, time
+import hashlib, json, os, shutil, subprocess, threading, time
 
-import httpx
 import pytest
 
 from conftest import BINARY, DATA, ROOT, Ward, ndjson, reading

@@ -1,5 +1,5 @@
 """A model from nothing through the real binary: pairs, vocabulary, training, evaluation."""
-import hashlib, json, pathlib, signal, subprocess, time
+import hashlib, json, pathlib, signal, subprocess
 
 import pytest
 

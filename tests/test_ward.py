@@ -5,7 +5,7 @@ import httpx
 import pytest
 import websockets
 
-from conftest import Ward, ndjson, reading
+from conftest import ndjson, reading
 
 
 def post(client, body, **headers):
@@ -128,7 +128,7 @@ def test_sensor_disconnection_is_on_time_and_clears(ward):
 
 def test_kill_9_loses_nothing_that_was_acknowledged(ward):
     token = ward.login()
-    acknowledged, alarms = [], 0
+    acknowledged = []
     for round_number in range(5):
         with ward.client(token) as client:
             for i in range(8):
