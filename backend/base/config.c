@@ -52,7 +52,8 @@ static bool set_text(struct config *config, const struct config_key *key, const 
     size_t length = strlen(value);
     bool may_be_empty = key->kind == CONFIG_SECRET || key->min == 0;
     if (!(length == 0 && may_be_empty) && (length < (size_t)key->min || length > (size_t)key->max))
-        return err_set(err, ERR_CONFIG, "%s: must have %" PRId64 " to %" PRId64 " bytes", key->name, key->min, key->max);
+        return err_set(err, ERR_CONFIG, "%s: must have %" PRId64 " to %" PRId64 " bytes", key->name, key->min,
+                       key->max);
     memcpy(slot(config, key), value, length + 1);
     return true;
 }
@@ -138,7 +139,8 @@ bool config_set(struct config *config, const char *name, const char *value, enum
     if (!key)
         return err_set(err, ERR_CONFIG, "%.80s: unknown key (see: wardscribe config example)", name);
     if (key->kind == CONFIG_SECRET && (source == CONFIG_FROM_FILE || source == CONFIG_FROM_FLAG) && !is_file)
-        return err_set(err, ERR_CONFIG, "%s: a secret does not belong here; name a file with %s_file", key->name, key->name);
+        return err_set(err, ERR_CONFIG, "%s: a secret does not belong here; name a file with %s_file", key->name,
+                       key->name);
     if (!(is_file ? set_from_file(config, key, value, err) : set_value(config, key, value, err)))
         return false;
     config->origins[key - config_keys].source = source;
@@ -261,7 +263,8 @@ bool config_validate(const struct config *config, struct err *err)
     if (!target_known(config->target, err))
         return false;
     if (strcmp(config->store.engine, "memory") == 0 && strcmp(config->target, "all") != 0)
-        return err_set(err, ERR_CONFIG, "store.engine: memory is not shared between processes; it goes with target all only");
+        return err_set(err, ERR_CONFIG,
+                       "store.engine: memory is not shared between processes; it goes with target all only");
     for (const char *p = config->http.allowed_origins; *p; p += strcspn(p, ","), p += *p == ',') {
         p += strspn(p, " ");
         if (*p && !str_starts(p, "http://") && !str_starts(p, "https://"))

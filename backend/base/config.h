@@ -8,7 +8,8 @@
  * Names:    one table (config_table.c) has every key's name, default, range and help.  `http.bind` is
  *           `http: {bind: …}` in YAML, WARDSCRIBE_HTTP_BIND in the environment, `--set http.bind=…`.
  * Secrets:  never stand in the YAML file nor on the command line (ps shows it).  KEY may be given by
- *           the environment; everywhere KEY_file (WARDSCRIBE_…_FILE) names a file that holds it.  config_print() masks them.
+ *           the environment; everywhere KEY_file (WARDSCRIBE_…_FILE) names a file that holds it.  config_print() masks
+ *           them.
  * Errors:   ERR_CONFIG; "FILE:LINE: KEY: must be an integer between 1 and 64".
  * Owner:    plain data, no pointers: copy it, keep it.  Threads: read-only after start.
  * Units:    in the names. */
@@ -64,11 +65,13 @@ struct config {
 void config_defaults(struct config *config);
 /* Adds a YAML file (at most CONFIG_FILE_SIZE_MAX).  `name` stands in errors. */
 bool config_read_file(struct config *config, const char *path, struct err *err) MUST_CHECK;
-bool config_read_text(struct config *config, const char *text, size_t length, const char *name, struct err *err) MUST_CHECK;
+bool config_read_text(struct config *config, const char *text, size_t length, const char *name,
+                      struct err *err) MUST_CHECK;
 /* Unknown WARDSCRIBE_* names are no error here (Kubernetes makes some of its own): config_unknown_env. */
 bool config_read_env(struct config *config, char *const *environment, struct err *err) MUST_CHECK;
 /* `key` as in the table, or a secret's name with _file behind it. */
-bool config_set(struct config *config, const char *key, const char *value, enum config_source source, struct err *err) MUST_CHECK;
+bool config_set(struct config *config, const char *key, const char *value, enum config_source source,
+                struct err *err) MUST_CHECK;
 /* What one key cannot see: keys that must fit together. */
 bool config_validate(const struct config *config, struct err *err) MUST_CHECK;
 
@@ -89,8 +92,10 @@ extern const size_t config_key_count;
 
 void config_env_name(const struct config_key *key, char out[96]);           /* WARDSCRIBE_HTTP_BIND */
 void config_value_text(const struct config *config, const struct config_key *key, char *out, size_t size);
-void config_print(const struct config *config, struct buf *out);            /* YAML with each value's origin; secrets masked */
-void config_example(struct buf *out);                                       /* YAML with every key, its default and help */
+/* YAML with each value's origin; secrets masked */
+void config_print(const struct config *config, struct buf *out);
+/* YAML with every key, its default and help */
+void config_example(struct buf *out);
 void config_schema(struct buf *out);                                        /* JSON Schema, draft 2020-12 */
 void config_unknown_env(char *const *environment, struct buf *out);         /* one name a line */
 

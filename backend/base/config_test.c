@@ -134,7 +134,8 @@ static void test_environment_wins_over_file(void **state)
     assert_string_equal(config.http.bind, "::1");
     env[0] = bad;
     assert_false(config_read_env(&config, env, &err));
-    assert_string_equal(err.text, "environment WARDSCRIBE_HTTP_THREADS: http.threads: must be an integer between 1 and 64");
+    assert_string_equal(err.text,
+                        "environment WARDSCRIBE_HTTP_THREADS: http.threads: must be an integer between 1 and 64");
 }
 
 static void test_secrets_come_from_files_and_are_masked(void **state)

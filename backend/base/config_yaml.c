@@ -59,7 +59,8 @@ static size_t add_section(struct yaml_schema *schema, size_t i, size_t *field)
     *top = (cyaml_schema_field_t){
         .key = name,
         .data_offset = (uint32_t)(first * sizeof(char *)),
-        .value = { .type = CYAML_MAPPING, .flags = CYAML_FLAG_OPTIONAL, .mapping = { .fields = &schema->fields[*field] } },
+        .value = { .type = CYAML_MAPPING, .flags = CYAML_FLAG_OPTIONAL,
+                   .mapping = { .fields = &schema->fields[*field] } },
     };
     for (; i < schema->count && strncmp(schema->full[i], schema->full[first], n) == 0; i++)
         schema->fields[(*field)++] = text_field(schema->full[i] + n, (i - first) * sizeof(char *));

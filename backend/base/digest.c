@@ -63,7 +63,8 @@ static bool digest_fd(int fd, const char *path, struct digest *digest, struct er
     }
 }
 
-bool digest_file(const char *path, enum digest_kind kind, char out[DIGEST_TEXT_SIZE], uint64_t *out_size, struct err *err)
+bool digest_file(const char *path, enum digest_kind kind, char out[DIGEST_TEXT_SIZE], uint64_t *out_size,
+                 struct err *err)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);

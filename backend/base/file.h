@@ -7,8 +7,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* Initialises `out`; buf_free() ends it, after a failure too, where it is empty.  A text that was read is never NULL and
- * has a NUL behind it.  ERR_NOT_FOUND, ERR_TOO_LARGE (more than size_max bytes), ERR_IO. */
+/* Initialises `out`; buf_free() ends it, after a failure too, where it is empty.  A text that was read is never NULL
+ * and has a NUL behind it.  ERR_NOT_FOUND, ERR_TOO_LARGE (more than size_max bytes), ERR_IO. */
 bool file_read(const char *path, size_t size_max, struct buf *out, struct err *err) MUST_CHECK;
 /* The same from what is open; `name` is for the errors. */
 bool file_read_fd(int fd, const char *name, size_t size_max, struct buf *out, struct err *err) MUST_CHECK;

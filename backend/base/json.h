@@ -18,7 +18,8 @@
 
 struct json;    /* a value of a parsed document */
 
-enum json_kind { JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_INT, JSON_IS_DECIMAL, JSON_IS_TEXT, JSON_IS_ARRAY, JSON_IS_OBJECT };
+enum json_kind { JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_INT, JSON_IS_DECIMAL, JSON_IS_TEXT, JSON_IS_ARRAY,
+                 JSON_IS_OBJECT };
 enum {
     JSON_REQUIRED  = 1,
     JSON_NULLABLE  = 2,
@@ -51,7 +52,8 @@ bool json_get_scaled(const struct json *object, const char *key, unsigned how, i
 bool json_get_double(const struct json *object, const char *key, unsigned how, double min, double max,
                      double *out, struct err *err) MUST_CHECK;
 bool json_get_bool(const struct json *object, const char *key, unsigned how, bool *out, struct err *err) MUST_CHECK;
-bool json_get_time(const struct json *object, const char *key, unsigned how, int64_t *out_us, struct err *err) MUST_CHECK;
+bool json_get_time(const struct json *object, const char *key, unsigned how, int64_t *out_us,
+                   struct err *err) MUST_CHECK;
 bool json_get_object(const struct json *object, const char *key, unsigned how, const struct json **out,
                      struct err *err) MUST_CHECK;
 bool json_get_array(const struct json *object, const char *key, unsigned how, size_t count_max,

@@ -67,7 +67,8 @@ static void test_nul_in_the_middle_is_no_end(void **state)
 static void test_getters_name_the_field(void **state)
 {
     (void)state;
-    struct json *root = parse("{\"age\":131,\"name\":\"a\\nb\",\"t\":\"x\",\"n\":null,\"temp\":38.45,\"o\":{},\"b\":1}");
+    struct json *root = parse(
+        "{\"age\":131,\"name\":\"a\\nb\",\"t\":\"x\",\"n\":null,\"temp\":38.45,\"o\":{},\"b\":1}");
     struct err err = { 0 };
     int64_t n = -7;
     const char *text = "unset";
@@ -116,7 +117,8 @@ static void test_absent_null_and_required(void **state)
 static void test_scaled_numbers(void **state)
 {
     (void)state;
-    struct json *root = parse("{\"a\":38.4,\"b\":112,\"c\":-0.0004,\"d\":1e300,\"e\":\"112\",\"f\":45.0004,\"g\":45.0006}");
+    struct json *root = parse(
+        "{\"a\":38.4,\"b\":112,\"c\":-0.0004,\"d\":1e300,\"e\":\"112\",\"f\":45.0004,\"g\":45.0006}");
     struct err err = { 0 };
     int64_t n = 0;
     assert_true(json_get_scaled(root, "a", 0, 3, 0, 45000, &n, &err));

@@ -92,8 +92,9 @@ static void a_missing_file_is_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(lines_come_as_they_are), cmocka_unit_test(one_by_one_a_long_line_is_passed_over),
-                                       cmocka_unit_test(a_missing_file_is_named) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(lines_come_as_they_are),
+                                        cmocka_unit_test(one_by_one_a_long_line_is_passed_over),
+                                        cmocka_unit_test(a_missing_file_is_named) };
     int fd = mkstemp(path);
     (void)close(fd);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,8 +81,9 @@ static void draw(struct progress *progress, int64_t done, const char *note, cons
         buf_add_char(&line, '[');
         for (int i = 0; i < BAR_WIDTH; i++)
             buf_add_char(&line, i < full ? '#' : '-');
-        buf_printf(&line, "]  %lld %%  %s of %s %s", (long long)(done >= progress->total ? 100 : done * 100 / progress->total),
-                   grouped(done, a), grouped(progress->total, b), progress->unit);
+        buf_printf(&line, "]  %lld %%  %s of %s %s",
+                   (long long)(done >= progress->total ? 100 : done * 100 / progress->total), grouped(done, a),
+                   grouped(progress->total, b), progress->unit);
     } else {
         buf_printf(&line, "%s %s", grouped(done, a), progress->unit);
     }
@@ -91,7 +92,8 @@ static void draw(struct progress *progress, int64_t done, const char *note, cons
     buf_printf(&line, "  %s/s", grouped((int64_t)pace->per_s, a));
     if (pace->left_s >= 0)
         put_left(&line, pace->left_s);
-    size_t width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1u : WIDTH_DEFAULT;
+    size_t width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1u
+                                                                                       : WIDTH_DEFAULT;
     (void)fprintf(stderr, "\r%.*s\033[K", (int)(line.length < width ? line.length : width), line.data);
     (void)fflush(stderr);
     progress->drawn = true;

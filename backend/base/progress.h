@@ -8,7 +8,8 @@
  * Terminal: one line of standard error that is drawn again, at most ten times a second:
  *               replay  [#########-----------]  45 %  7,144 of 15,873 readings, 33 patients  4,980/s  2 s left
  * Else:     a line a second of standard error, and one at the end:
- *               {"progress":"replay","done":7144,"total":15873,"unit":"readings","rate":4980.2,"left_s":2,"note":"33 patients"}
+ *               {"progress":"replay","done":7144,"total":15873,"unit":"readings","rate":4980.2,"left_s":2,
+ *                "note":"33 patients"}
  * Total 0:  not known: no bar, no time left.
  * Threads:  one. */
 #ifndef BASE_PROGRESS_H
