@@ -18,7 +18,8 @@ static uint16_t bit(int i)
     return (uint16_t)(1u << i);
 }
 
-static void emit(struct alarm_patient *state, struct alarm_events *events, struct alert *alert, enum alarm_change change)
+static void emit(struct alarm_patient *state, struct alarm_events *events, struct alert *alert,
+                 enum alarm_change change)
 {
     CHECK(events->count < ALARM_EVENTS_MAX);
     alert->version++;
@@ -93,7 +94,8 @@ static void learn_gap(struct alarm_patient *state, int vital, int64_t time_us)
     if (!last || state->silence_base_us > last)
         return;
     int64_t gap_ms = (time_us - last) / US_IN_MS;
-    uint32_t gap = gap_ms > (int64_t)EXPECTED_INTERVAL_S_MAX * 1000 ? EXPECTED_INTERVAL_S_MAX * 1000u : (uint32_t)gap_ms;
+    uint32_t gap = gap_ms > (int64_t)EXPECTED_INTERVAL_S_MAX * 1000 ? EXPECTED_INTERVAL_S_MAX * 1000u
+                                                                    : (uint32_t)gap_ms;
     uint8_t at = state->gap_next[vital];
     if (state->gap_count[vital] == GAP_COUNT && state->gap_ms[vital][at] == gap && state->expected_ms[vital] == gap) {
         state->gap_next[vital] = (uint8_t)((at + 1) % GAP_COUNT);
@@ -265,7 +267,8 @@ static void step_idle(struct alarm_patient *state, const struct alarm_limits *li
         state->pending |= bit(type);
 }
 
-static void end_condition(struct alarm_patient *state, struct alert *alert, int64_t time_us, struct alarm_events *events)
+static void end_condition(struct alarm_patient *state, struct alert *alert, int64_t time_us,
+                          struct alarm_events *events)
 {
     alert->end_us = time_us;
     if (alert->severity != SEVERITY_CRITICAL || alert->ack_us) {

@@ -83,7 +83,8 @@ enum alert_severity limits_judge(const struct alarm_limits *limits, enum alert_t
     { group, "critical_low",  LIMIT_CRITICAL, type, -1, vital, min, max, unit }
 #define HYSTERESIS(type, group, name, vital, unit, max) { group, name, LIMIT_HYSTERESIS, type, -1, vital, 0, max, unit }
 #define DELAY(type, other, group, vital) { group, "delay_s", LIMIT_DELAY, type, other, vital, 0, DELAY_S_MAX, "s" }
-#define INTERVAL(vital, name) { "expected_interval_s", name, LIMIT_INTERVAL, -1, -1, vital, 0, EXPECTED_INTERVAL_S_MAX, "s" }
+#define INTERVAL(vital, name) \
+    { "expected_interval_s", name, LIMIT_INTERVAL, -1, -1, vital, 0, EXPECTED_INTERVAL_S_MAX, "s" }
 
 /* Ranges: a critical limit outside of them would be an alarm that is switched off without an end (or one
  * that never stops), which no single patient needs.  Wide enough for targeted temperature management (32-36 Cel),
@@ -171,8 +172,8 @@ static bool validate_field(const struct alarm_limits *limits, const struct limit
         return err_set(err, ERR_INPUT, "%s.%s: cannot be switched off (pause the alarms instead: a pause ends)",
                        field->group, field->name);
     if (value < field->min || value > field->max)
-        return err_set(err, ERR_INPUT, "%s.%s: %g is not between %g and %g %s", field->group, field->name, value / scale,
-                       field->min / scale, field->max / scale, field->unit);
+        return err_set(err, ERR_INPUT, "%s.%s: %g is not between %g and %g %s", field->group, field->name,
+                       value / scale, field->min / scale, field->max / scale, field->unit);
     return true;
 }
 
@@ -193,7 +194,8 @@ static bool validate_rule(const struct alarm_limits *limits, enum alert_type typ
 /* The innermost threshold of a side, with its hysteresis: beyond it an alarm may be open. */
 static int32_t inner_edge(const struct alarm_limits *limits, enum alert_type type)
 {
-    int32_t edge = limits->warning_milli[type] == LIMIT_OFF ? limits->critical_milli[type] : limits->warning_milli[type];
+    int32_t edge = limits->warning_milli[type] == LIMIT_OFF ? limits->critical_milli[type]
+                                                            : limits->warning_milli[type];
     return alert_rules[type].high ? edge - limits->hysteresis_milli[type] : edge + limits->hysteresis_milli[type];
 }
 
@@ -203,8 +205,10 @@ static bool validate_pair(const struct alarm_limits *limits, enum alert_type hig
     int32_t upper = inner_edge(limits, high), lower = inner_edge(limits, low);
     enum vital vital = alert_rules[high].vital;
     if (upper <= lower)
-        return err_set(err, ERR_INPUT, "%s.warning_high: less its hysteresis (%g) must be above warning_low with its own (%g)",
-                       vital == VITAL_SYSTOLIC ? "systolic" : vital_infos[vital].document_name, upper / 1000.0, lower / 1000.0);
+        return err_set(err, ERR_INPUT,
+                       "%s.warning_high: less its hysteresis (%g) must be above warning_low with its own (%g)",
+                       vital == VITAL_SYSTOLIC ? "systolic" : vital_infos[vital].document_name, upper / 1000.0,
+                       lower / 1000.0);
     return true;
 }
 
@@ -216,7 +220,8 @@ static bool validate_state(const struct alarm_limits *limits, struct err *err)
     if (limits->spo2_scale != 1 && limits->spo2_scale != 2)
         return err_set(err, ERR_INPUT, "spo2_scale: must be 1 or 2");
     if (limits->spo2_scale == 2 && inner_edge(limits, ALERT_HYPOXIA) > SCALE2_TARGET_MILLI)
-        return err_set(err, ERR_INPUT, "spo2.warning_low: with its hysteresis (%g) inside the target of scale 2, 88-92 %%",
+        return err_set(err, ERR_INPUT,
+                       "spo2.warning_low: with its hysteresis (%g) inside the target of scale 2, 88-92 %%",
                        inner_edge(limits, ALERT_HYPOXIA) / 1000.0);
     if (limits->on_oxygen > 2)
         return err_set(err, ERR_INPUT, "on_oxygen: must be true, false or null");

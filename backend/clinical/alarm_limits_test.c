@@ -88,7 +88,8 @@ static void wrong_limits_are_named(void **state)
     limits = with("expected_interval_s", "temperature", 24 * 3600 + 1);
     must_refuse(&limits, "expected_interval_s.temperature: 86401 is not between 0 and 86400 s");
     limits = with("heart_rate", "warning_high", 65000);
-    must_refuse(&limits, "heart_rate.warning_high: less its hysteresis (62) must be above warning_low with its own (63)");
+    must_refuse(&limits,
+                "heart_rate.warning_high: less its hysteresis (62) must be above warning_low with its own (63)");
     limits = alarm_limits_default;
     limits.spo2_scale = 3;
     must_refuse(&limits, "spo2_scale: must be 1 or 2");

@@ -328,7 +328,8 @@ static void a_command_does_not_outrun_a_device_that_comes_behind(void **state)
     setup(&bed);
     for (int i = 0; i < 6; i++)
         send_live(&bed, i, VITAL_HEART_RATE, 110);
-    struct alarm_command command = { .kind = ALARM_PAUSE, .time_us = T0 + 10 * S, .lag_us = 5 * S, .until_us = T0 + 60 * S };
+    struct alarm_command command = { .kind = ALARM_PAUSE, .time_us = T0 + 10 * S, .lag_us = 5 * S,
+                                     .until_us = T0 + 60 * S };
     bed.events.count = 0;
     alarm_command(&bed.state, &bed.limits, &command, &bed.events);
     assert_int_equal(bed.events.count, 0);
@@ -417,7 +418,9 @@ static struct reading random_reading(uint64_t *seed, int64_t time_us)
     struct reading reading = reading_at(time_us);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (random_next(seed) % 8)
-            reading.value_milli[vital] = (low[vital] + (int32_t)(random_next(seed) % (uint64_t)(high[vital] - low[vital] + 1))) * 1000;
+            reading.value_milli[vital] = (low[vital] +
+                                          (int32_t)(random_next(seed) % (uint64_t)(high[vital] - low[vital] + 1))) *
+                                         1000;
     if (random_next(seed) % 16 == 0)
         reading.value_milli[random_next(seed) % VITAL_COUNT] = 0;
     reading_mark_implausible(&reading);
@@ -455,7 +458,8 @@ static void run_stream(uint64_t seed, uint64_t tick_seed, bool save_and_load, st
         int64_t gap = random_gap(&seed);
         for (int ticks = tick_seed ? (int)(random_next(&tick_seed) % 4) : 0; ticks; ticks--) {
             bed.events.count = 0;
-            alarm_tick(&bed.state, &bed.limits, time_us + (int64_t)(random_next(&tick_seed) % (uint64_t)(gap + 1)), &bed.events);
+            alarm_tick(&bed.state, &bed.limits, time_us + (int64_t)(random_next(&tick_seed) % (uint64_t)(gap + 1)),
+                       &bed.events);
             keep(log, &bed.events);
         }
         time_us += gap;

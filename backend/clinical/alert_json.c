@@ -13,7 +13,8 @@ static void put_lost(struct json_writer *w, const struct alert *alert)
     json_put_end(w);
 }
 
-void alert_write_json(struct json_writer *w, const char *key, const struct alert *alert, const struct alert_context *context)
+void alert_write_json(struct json_writer *w, const char *key, const struct alert *alert,
+                      const struct alert_context *context)
 {
     char id[ALERT_ID_SIZE];
     struct buf message;

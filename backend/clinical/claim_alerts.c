@@ -19,11 +19,11 @@ void claim_world_init(struct claim_world *world, const struct facts *facts)
     for (size_t i = 0; i < window->alert_count && i < WINDOW_ALERTS_MAX; i++) {
         const struct alert *alert = &window->alerts[i];
         struct alert_fact *one = &world->alerts[world->alert_count++];
-        *one = (struct alert_fact){ .type = (enum alert_type)alert->type, .severity = (enum alert_severity)alert->severity,
+        *one = (struct alert_fact){ .type = (enum alert_type)alert->type,
+                                    .severity = (enum alert_severity)alert->severity,
                                     .state = (enum alert_state)alert->state, .members = UINT64_C(1) << i, .count = 1,
-                                        .lost = alert->lost,
-                                    .acknowledged = alert->ack_us != 0, .onset_us = alert->onset_us,
-                                        .end_us = alert->end_us };
+                                    .lost = alert->lost, .acknowledged = alert->ack_us != 0,
+                                    .onset_us = alert->onset_us, .end_us = alert->end_us };
         one->has_peak = facts_alert_peak(window, alert, &one->peak);
     }
     for (int i = 0; i < facts->alert_count; i++)

@@ -1,11 +1,12 @@
 #include "clinical/claim_grammar.h"
 
 const struct claim_fragment claim_fragments[] = {
-    { "rose", "(rose|rises|increased|increases|climbed|climbs|went up|has risen|has increased|has climbed|is rising|is increasing|"
-              "was rising|was increasing|trended up|trended upwards|rising|increasing|have risen|have increased|are rising|were rising)" },
-    { "fell", "(fell|falls|decreased|decreases|dropped|drops|declined|declines|went down|came down|has fallen|has decreased|has dropped|"
-              "has declined|is falling|is decreasing|was falling|was decreasing|trended down|trended downwards|falling|decreasing|"
-              "have fallen|have decreased|are falling|were falling)" },
+    { "rose", "(rose|rises|increased|increases|climbed|climbs|went up|has risen|has increased|has climbed|is rising|is "
+              "increasing|was rising|was increasing|trended up|trended upwards|rising|increasing|have risen|have "
+              "increased|are rising|were rising)" },
+    { "fell", "(fell|falls|decreased|decreases|dropped|drops|declined|declines|went down|came down|has fallen|has "
+              "decreased|has dropped|has declined|is falling|is decreasing|was falling|was decreasing|trended "
+              "down|trended downwards|falling|decreasing|have fallen|have decreased|are falling|were falling)" },
     { "was", "(was|is|were|are|has been|have been|remained|remains|remain|stayed|stays)" },
     { "at1", "(at {t1}|\\( {t1} \\)|\\( at {t1} \\))" },
     { "at2", "(at {t2}|\\( {t2} \\)|\\( at {t2} \\))" },
@@ -15,8 +16,10 @@ const struct claim_fragment claim_fragments[] = {
     { "stable", "(stable|unchanged|steady|constant)" },
     { "normal", "(within normal limits|within [the] normal range|in the normal range|normal)" },
     { "alarms", "(alarms|alarm|alerts|alert)" },
-    { "raised", "(were raised|was raised|were active|was active|is active|are active|occurred|were present|were detected)" },
-    { "missing", "((was|were) not (measured|recorded|available)|not (measured|recorded|available)|(is|are|was|were) missing)" },
+    { "raised",
+      "(were raised|was raised|were active|was active|is active|are active|occurred|were present|were detected)" },
+    { "missing",
+      "((was|were) not (measured|recorded|available)|not (measured|recorded|available)|(is|are|was|were) missing)" },
     { "high", "(highest|maximum|peak|max)" },
     { "low", "(lowest|minimum|min)" },
 };
@@ -40,18 +43,23 @@ const struct claim_rule claim_rules[] = {
     { "{V} (showed|shows|show) a (falling|downward|decreasing) trend [<period>]", prove_change, -1 },
 
     /* extremes: of the vital named before, or named here */
-    { "([with] (a|the) (peak|maximum|high|highest value)|peaked|peaking|reaching a (peak|maximum|high)) (of|at) {n1} [<at1>]", prove_extreme, +1 },
-    { "([with] (a|the) (low|minimum|nadir|lowest value)|reaching a (low|minimum)) (of|at) {n1} [<at1>]", prove_extreme, -1 },
+    { "([with] (a|the) (peak|maximum|high|highest value)|peaked|peaking|reaching a (peak|maximum|high)) (of|at) {n1} "
+      "[<at1>]",
+      prove_extreme, +1 },
+    { "([with] (a|the) (low|minimum|nadir|lowest value)|reaching a (low|minimum)) (of|at) {n1} [<at1>]", prove_extreme,
+      -1 },
     { "[with] [a|the] <high> {v1} [of|was|is|:] {n1} [<at1>]", prove_extreme, +1 },
     { "[with] [a|the] <low> {v1} [of|was|is|:] {n1} [<at1>]", prove_extreme, -1 },
     { "{v1} (peaked at|reached a (peak|maximum|high) of|<high>) {n1} [<at1>]", prove_extreme, +1 },
     { "{v1} (reached a (low|minimum) of|<low>) {n1} [<at1>]", prove_extreme, -1 },
 
     /* what swung, what was stable, single values */
-    { "{v1} (varied|fluctuated|ranged|swung) (between|from) {n1} [<at1>] (and|to) {n2} [<at2>] [<period>]", prove_swing, 0 },
+    { "{v1} (varied|fluctuated|ranged|swung) (between|from) {n1} [<at1>] (and|to) {n2} [<at2>] [<period>]", prove_swing,
+      0 },
     { "{v1} (varied|fluctuated|ranged|swung) (between|from) {r1} [<period>]", prove_swing, 0 },
     { "<stable> : {L}", prove_stable, 0 },
-    { "(no (relevant|significant) change in|without (relevant|significant) change :) ({L}|{V}) [<period>]", prove_stable, 0 },
+    { "(no (relevant|significant) change in|without (relevant|significant) change :) ({L}|{V}) [<period>]",
+      prove_stable, 0 },
     { "({L}|{V}) <was> <stable> [<period>]", prove_stable, 0 },
     { "[<stable>] {v1} <was> <stable> at ({n1}|{r1}) [<period>]", prove_stable, 0 },
     { "{v1} (remained|stayed) at ({n1}|{r1}) [<period>]", prove_stable, 0 },
@@ -106,22 +114,30 @@ const struct claim_rule claim_rules[] = {
     { "no values of {V} (was|were) received <between>", prove_lost, LOST_BETWEEN },
     { "[the] {V} (signal|signals) (was|were) (lost briefly|briefly lost) at {t1}", prove_lost, LOST_BRIEFLY },
     { "[the] {V} (signal|signals) (was|were) lost {i1} times <between>", prove_lost, LOST_TIMES },
-    { "(no <alarms> <raised>|there were no <alarms>|there was no alarm|(without|with no) [any] <alarms>|no <alarms>) [<period>]", prove_no_alerts, ALERTS_ALL },
-    { "(no active <alarms>|no <alarms> (is|are) active|there (is|are) no active <alarms>)", prove_no_alerts, ALERTS_OPEN },
-    { "(no critical <alarms> (is|are) active|no active critical <alarms>|there (is|are) no active critical <alarms>)", prove_no_alerts,
-      ALERTS_OPEN_CRITICAL },
-    { "(no critical <alarms> [<raised>]|there were no critical <alarms>|(without|with no) critical <alarms>) [<period>]", prove_no_alerts, ALERTS_CRITICAL },
-    { "(there were|there was|in all [,]) {i1} <alarms> (<period>|fall <period>|<raised> [<period>])", prove_alert_count, ALERTS_ALL },
+    { "(no <alarms> <raised>|there were no <alarms>|there was no alarm|(without|with no) [any] <alarms>|no <alarms>) "
+      "[<period>]",
+      prove_no_alerts, ALERTS_ALL },
+    { "(no active <alarms>|no <alarms> (is|are) active|there (is|are) no active <alarms>)", prove_no_alerts,
+      ALERTS_OPEN },
+    { "(no critical <alarms> (is|are) active|no active critical <alarms>|there (is|are) no active critical <alarms>)",
+      prove_no_alerts, ALERTS_OPEN_CRITICAL },
+    { "(no critical <alarms> [<raised>]|there were no critical <alarms>|(without|with no) critical <alarms>) "
+      "[<period>]",
+      prove_no_alerts, ALERTS_CRITICAL },
+    { "(there were|there was|in all [,]) {i1} <alarms> (<period>|fall <period>|<raised> [<period>])", prove_alert_count,
+      ALERTS_ALL },
     { "[there (are|is)] {i1} active <alarms>", prove_alert_count, ALERTS_OPEN },
     { "{i1} <alarms> (is|are) active", prove_alert_count, ALERTS_OPEN },
-    { "({i1} critical <alarms> (is|are) active|[there (are|is)] {i1} active critical <alarms>)", prove_alert_count, ALERTS_OPEN_CRITICAL },
+    { "({i1} critical <alarms> (is|are) active|[there (are|is)] {i1} active critical <alarms>)", prove_alert_count,
+      ALERTS_OPEN_CRITICAL },
     { "{i1} (warnings|warning) (is|are) active", prove_alert_count, ALERTS_OPEN_WARNING },
 
     /* the patient */
     { "{p} (remained|was|is|has been|remains) <stable> [<period>]", prove_patient_stable, 0 },
     { "with no critical abnormalities detected [<period>]", prove_no_alerts, ALERTS_CRITICAL },
     { "{p} (remained|was|is) <stable> [,] (without|with no) <alarms> [<period>]", prove_patient_stable, 1 },
-    { "{p} (remained|was|is) <stable> [,] (without|with no) critical abnormalities [detected] [<period>]", prove_patient_stable, 2 },
+    { "{p} (remained|was|is) <stable> [,] (without|with no) critical abnormalities [detected] [<period>]",
+      prove_patient_stable, 2 },
     { "([and] requires|{p} requires) continued [medical] (observation|monitoring)", prove_needs_observation, 0 },
 
     /* what is missing, and what it all rests on */
@@ -131,7 +147,9 @@ const struct claim_rule claim_rules[] = {
     { "{i1} implausible {v1} (value|values) (was|were) (left out|ignored)", prove_implausible, 0 },
     { "{i1} {v1} (value|values) (was|were) implausible [and left out]", prove_implausible, 0 },
     { "[the] news2 [score] (is|was|:|=) {i1}", prove_news2, 0 },
-    { "[the] news2 [score] (is|was|:|=) ({i1} - {i2}|between {i1} and {i2}|{i1} to {i2}) [,] (because|as) inputs are missing", prove_news2, 0 },
+    { "[the] news2 [score] (is|was|:|=) ({i1} - {i2}|between {i1} and {i2}|{i1} to {i2}) [,] (because|as) inputs are "
+      "missing",
+      prove_news2, 0 },
     { "[based on] {i1} (reading|readings) (at {t1}|<between>)", prove_basis, 0 },
     { "[based on] {i1} (reading|readings)", prove_basis, 0 },
     { "{i1} (reading|readings) (were|was) (recorded|taken) [at {t1}|<between>]", prove_basis, 0 },
@@ -152,7 +170,8 @@ int claim_joint(const struct claim_reader *reader, int at)
 {
     static const char *const joints[][2] = {
         { ",", "and" }, { ",", "while" }, { ",", "whereas" }, { ",", "but" }, { ";", "and" }, { ",", "with" },
-        { ",", NULL }, { ";", NULL }, { "and", NULL }, { "while", NULL }, { "with", NULL }, { "whereas", NULL }, { "but", NULL },
+        { ",", NULL }, { ";", NULL }, { "and", NULL }, { "while", NULL }, { "with", NULL }, { "whereas", NULL },
+        { "but", NULL },
     };
     for (size_t i = 0; i < sizeof joints / sizeof *joints; i++) {
         int k = 0;

@@ -43,9 +43,11 @@ typedef bool claim_prover(struct claim_proof *proof, const struct captures *capt
 void claim_cite_window(struct claim_proof *proof);
 
 /* `how`: +1 rising or highest, -1 falling or lowest, 0 and others as each says. */
-claim_prover prove_change, prove_extreme, prove_swing, prove_stable, prove_values, prove_normal, prove_compare, prove_level;
+claim_prover prove_change, prove_extreme, prove_swing, prove_stable, prove_values, prove_normal, prove_compare,
+    prove_level;
 claim_prover prove_missing, prove_implausible, prove_news2, prove_basis;
-claim_prover prove_alert, prove_episode, prove_times, prove_condition, prove_patient_condition, prove_open_conditions, prove_acknowledged;
+claim_prover prove_alert, prove_episode, prove_times, prove_condition, prove_patient_condition, prove_open_conditions,
+    prove_acknowledged;
 claim_prover prove_lost, prove_no_alerts, prove_alert_count, prove_patient_stable, prove_needs_observation;
 
 /* prove_alert */

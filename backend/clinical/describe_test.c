@@ -17,15 +17,22 @@
 
 static struct alert alert_of(enum alert_type type, enum alert_severity severity, double value, double threshold)
 {
-    return (struct alert){ .type = (uint8_t)type, .severity = (uint8_t)severity, .value_milli = (int32_t)(value * 1000 + 0.5),
-                           .threshold_milli = (int32_t)(threshold * 1000 + 0.5), .other_milli = VITAL_ABSENT, .peak_milli = VITAL_ABSENT,
-                           .onset_us = T0, .raised_us = T0, .version = 1, .state = ALERT_ACTIVE, .patient = 1 };
+    return (struct alert){ .type = (uint8_t)type, .severity = (uint8_t)severity,
+                           .value_milli = (int32_t)(value * 1000 + 0.5),
+                           .threshold_milli = (int32_t)(threshold * 1000 + 0.5), .other_milli = VITAL_ABSENT,
+                           .peak_milli = VITAL_ABSENT, .onset_us = T0, .raised_us = T0, .version = 1,
+                           .state = ALERT_ACTIVE, .patient = 1 };
 }
 
 /* Source: clinical.md "Message texts". */
 static void messages_say_value_and_threshold(void **state)
 {
-    static const struct { enum alert_type type; enum alert_severity severity; double value, threshold; const char *ends; } cases[] = {
+    static const struct {
+        enum alert_type type;
+        enum alert_severity severity;
+        double value, threshold;
+        const char *ends;
+    } cases[] = {
         { ALERT_TACHYCARDIA, SEVERITY_CRITICAL, 142, 130, "142 bpm (threshold: >=130)" },
         { ALERT_TACHYCARDIA, SEVERITY_WARNING, 112, 100, "112 bpm (normal: 60-100)" },
         { ALERT_BRADYCARDIA, SEVERITY_WARNING, 48, 50, "48 bpm (normal: 60-100)" },
@@ -58,7 +65,8 @@ static void a_pressure_has_both_numbers_and_a_low_side_its_sign(void **state)
     alert.other_milli = 41000;
     alert_message(&alert, &out);
     assert_non_null(strstr(out.data, "78/41 mmHg"));
-    assert_non_null(strstr(out.data, alert_rules[ALERT_HYPOTENSION].critical_strict ? "(threshold: <80)" : "(threshold: <=80)"));
+    assert_non_null(
+        strstr(out.data, alert_rules[ALERT_HYPOTENSION].critical_strict ? "(threshold: <80)" : "(threshold: <=80)"));
     buf_free(&out);
 }
 
@@ -66,8 +74,10 @@ static void a_lost_sensor_names_what_is_lost(void **state)
 {
     static const struct { uint8_t lost; const char *says; } cases[] = {
         { 1u << VITAL_SPO2, "Sensor disconnected: Oxygen saturation (no value for more than 2.5 s)" },
-        { 1u << VITAL_SYSTOLIC | 1u << VITAL_DIASTOLIC, "Sensor disconnected: Blood pressure (no value for more than 2.5 s)" },
-        { 1u << VITAL_HEART_RATE | 1u << VITAL_DIASTOLIC, "Sensor disconnected: Heart rate, Diastolic blood pressure (no value for more than 2.5 s)" },
+        { 1u << VITAL_SYSTOLIC | 1u << VITAL_DIASTOLIC,
+          "Sensor disconnected: Blood pressure (no value for more than 2.5 s)" },
+        { 1u << VITAL_HEART_RATE | 1u << VITAL_DIASTOLIC,
+          "Sensor disconnected: Heart rate, Diastolic blood pressure (no value for more than 2.5 s)" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -103,8 +113,9 @@ static void an_id_is_read_back_also_with_dots_in_the_patients_name(void **state)
 static void a_wrong_id_is_not_found(void **state)
 {
     static const char *const ids[] = {
-        "", "P001", "P001.fever", ".fever.1", "P001.fever.", "P001.fever.x", "P001.fever.-1", "P001..1", "P001.plague.1",
-        "P001.fever.99999999999999999999", "a-name-of-a-patient-that-is-too-long-for-us.fever.1", "P001.FEVER.1", "P001.fever.1 ",
+        "", "P001", "P001.fever", ".fever.1", "P001.fever.", "P001.fever.x", "P001.fever.-1", "P001..1",
+        "P001.plague.1", "P001.fever.99999999999999999999", "a-name-of-a-patient-that-is-too-long-for-us.fever.1",
+        "P001.FEVER.1", "P001.fever.1 ",
     };
     (void)state;
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
@@ -144,7 +155,8 @@ static void an_alert_in_json_keeps_what_is_unknown_null(void **state)
     const char *text = written(&out, &alert, &nobody);
     HAS(text, "\"type\":\"Tachycardia Alert\"");
     HAS(text, "\"vital_type\":\"heart_rate\",\"vital_value\":142,\"threshold\":130");
-    HAS(text, "\"timestamp\":\"2026-11-23T13:20:00.000Z\",\"acknowledged\":false,\"priority\":\"low\",\"kind\":\"physiological\",\"state\":\"active\"");
+    HAS(text, "\"timestamp\":\"2026-11-23T13:20:00.000Z\",\"acknowledged\":false,\"priority\":\"low\",\"kind\":"
+              "\"physiological\",\"state\":\"active\"");
     HAS(text, "\"peak_value\":null,\"peak_at\":null,\"end\":null,\"acknowledged_at\":null,\"acknowledged_by\":null");
     assert_null(strstr(text, "patient_name"));
     assert_null(strstr(text, "bed_number"));
@@ -370,7 +382,8 @@ static void the_store_has_gone_on_to_another_episode(void **state)
 {
     (void)state;
     static const struct { double last; enum alert_state newer, left; int events; } rows[] = {
-        { 150, ALERT_ACTIVE, ALERT_ACTIVE, 1 }, { 150, ALERT_CLOSED, ALERT_ACTIVE, 2 }, { 80, ALERT_CLOSED, ALERT_CLOSED, 1 },
+        { 150, ALERT_ACTIVE, ALERT_ACTIVE, 1 }, { 150, ALERT_CLOSED, ALERT_ACTIVE, 2 },
+        { 80, ALERT_CLOSED, ALERT_CLOSED, 1 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct bed bed = new_bed();
@@ -396,8 +409,9 @@ static void readings_of_before_an_alert_that_was_taken_over_say_nothing_of_it(vo
     (void)state;
     struct bed bed = new_bed();
     send(&bed, 0, 80);
-    struct alert stored = { .patient = 1, .type = ALERT_TACHYCARDIA, .state = ALERT_ACTIVE, .severity = SEVERITY_CRITICAL, .priority = PRIORITY_HIGH,
-                            .onset_us = T0 + 3 * US_PER_S, .version = 1, .peak_milli = 150000 };
+    struct alert stored = { .patient = 1, .type = ALERT_TACHYCARDIA, .state = ALERT_ACTIVE,
+                            .severity = SEVERITY_CRITICAL, .priority = PRIORITY_HIGH, .onset_us = T0 + 3 * US_PER_S,
+                            .version = 1, .peak_milli = 150000 };
     adopt(&bed, &stored);
     send(&bed, 2, 80); /* was refused once, and comes again */
     assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].state, ALERT_ACTIVE);

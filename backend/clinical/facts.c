@@ -124,9 +124,10 @@ static void add_alert(struct facts *out, size_t i)
             fact = &out->alert[k];
     if (!fact) {
         fact = &out->alert[out->alert_count++];
-        *fact = (struct alert_fact){ .type = (enum alert_type)alert->type, .severity = (enum alert_severity)alert->severity,
+        *fact = (struct alert_fact){ .type = (enum alert_type)alert->type,
+                                     .severity = (enum alert_severity)alert->severity,
                                      .state = (enum alert_state)alert->state, .lost = alert->lost,
-                                         .acknowledged = alert->ack_us != 0 };
+                                     .acknowledged = alert->ack_us != 0 };
     }
     join_alert(fact, out->window, i);
 }

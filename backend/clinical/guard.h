@@ -17,7 +17,8 @@ enum { GUARD_TEXT_MAX = 16 << 10, GUARD_CUTS_MAX = 64 };
 
 struct guard_options {
     const char *patient_id;              /* may stand in the text ("patient P001"); NULL: none may */
-    bool alias;                          /* a model's "Patient 1" and "Patient X" are this patient: shown as "The patient" */
+    /* a model's "Patient 1" and "Patient X" are this patient: shown as "The patient" */
+    bool alias;
 };
 struct guard_cut {
     const char *text, *reason;

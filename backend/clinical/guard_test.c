@@ -83,7 +83,8 @@ static void true_sentences_stay(void **state)
         "Fever was present from 12:36 to 12:55, with the highest temperature of 38.6 °C at 12:46.",
         "The respiratory rate signal has been lost since 12:57.",
         "Respiratory rate was not measured.",
-        "Patient X experienced tachycardia, hypoxia during the monitoring period and requires continued medical observation.",
+        "Patient X experienced tachycardia, hypoxia during the monitoring period and requires continued medical "
+        "observation.",
         "Patient P001 had critical hypoxia, elevated heart rate and fever.",
         "There were 4 alarms in this period.",
         "1 critical alarm is active.",
@@ -250,8 +251,8 @@ static void critical_alert_is_added(void **state)
 static void evidence_and_wording(void **state)
 {
     (void)state;
-    check(ill(),
-          "Patient 1 experienced tachycardia. Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00\n- Temperature was stable. Temperature was stable.");
+    check(ill(), "Patient 1 experienced tachycardia. Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00\n- "
+                 "Temperature was stable. Temperature was stable.");
     assert_string_equal(result.kept.sentences[1].text, "The patient experienced tachycardia.");
     const struct sentence *moved = &result.kept.sentences[2];
     assert_string_equal(moved->text, "Heart rate rose from 88 bpm at 12:56 to 112 bpm at 13:00.");

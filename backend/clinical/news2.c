@@ -86,7 +86,8 @@ struct news2 news2_score(const int32_t value_milli[VITAL_COUNT], const struct al
     bool oxygen_known = limits->on_oxygen != 2, alert_known = limits->consciousness != 0;
     int oxygen = limits->on_oxygen == 1 ? 2 : 0, confused = limits->consciousness == 'A' ? 0 : 3;
     add(&out, NEWS2_OXYGEN, oxygen_known ? (struct range){ oxygen, oxygen } : (struct range){ 0, 2 }, !oxygen_known);
-    add(&out, NEWS2_CONSCIOUSNESS, alert_known ? (struct range){ confused, confused } : (struct range){ 0, 3 }, !alert_known);
+    add(&out, NEWS2_CONSCIOUSNESS, alert_known ? (struct range){ confused, confused } : (struct range){ 0, 3 },
+        !alert_known);
     bool high_three = out.single_three || (out.missing & ~(1u << NEWS2_OXYGEN));
     enum news2_band low = band_of(out.low, out.single_three), high = band_of(out.high, high_three);
     out.band = (uint8_t)(low == high ? low : NEWS2_UNKNOWN);
@@ -95,7 +96,8 @@ struct news2 news2_score(const int32_t value_milli[VITAL_COUNT], const struct al
 
 const char *news2_input_name(enum news2_input input)
 {
-    static const char *const names[] = { "respiratory", "spO2", "oxygen", "systolic", "heartRate", "consciousness", "temperature" };
+    static const char *const names[] = { "respiratory", "spO2", "oxygen", "systolic", "heartRate", "consciousness",
+                                         "temperature" };
     return names[input];
 }
 

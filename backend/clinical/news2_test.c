@@ -10,18 +10,21 @@ static const struct { enum news2_input input; int value_tenths, scale; bool oxyg
     { NEWS2_RESPIRATORY, 80, 1, 0, 3 }, { NEWS2_RESPIRATORY, 90, 1, 0, 1 }, { NEWS2_RESPIRATORY, 110, 1, 0, 1 },
     { NEWS2_RESPIRATORY, 120, 1, 0, 0 }, { NEWS2_RESPIRATORY, 200, 1, 0, 0 }, { NEWS2_RESPIRATORY, 210, 1, 0, 2 },
     { NEWS2_RESPIRATORY, 240, 1, 0, 2 }, { NEWS2_RESPIRATORY, 250, 1, 0, 3 },
-    { NEWS2_SPO2, 910, 1, 0, 3 }, { NEWS2_SPO2, 920, 1, 0, 2 }, { NEWS2_SPO2, 930, 1, 0, 2 }, { NEWS2_SPO2, 940, 1, 0, 1 },
-    { NEWS2_SPO2, 950, 1, 0, 1 }, { NEWS2_SPO2, 960, 1, 0, 0 }, { NEWS2_SPO2, 1000, 1, 0, 0 },
-    { NEWS2_SPO2, 830, 2, 1, 3 }, { NEWS2_SPO2, 840, 2, 1, 2 }, { NEWS2_SPO2, 850, 2, 0, 2 }, { NEWS2_SPO2, 860, 2, 1, 1 },
-    { NEWS2_SPO2, 870, 2, 0, 1 }, { NEWS2_SPO2, 880, 2, 1, 0 }, { NEWS2_SPO2, 920, 2, 1, 0 }, { NEWS2_SPO2, 930, 2, 0, 0 },
-    { NEWS2_SPO2, 930, 2, 1, 1 }, { NEWS2_SPO2, 940, 2, 1, 1 }, { NEWS2_SPO2, 950, 2, 1, 2 }, { NEWS2_SPO2, 960, 2, 1, 2 },
+    { NEWS2_SPO2, 910, 1, 0, 3 }, { NEWS2_SPO2, 920, 1, 0, 2 }, { NEWS2_SPO2, 930, 1, 0, 2 },
+    { NEWS2_SPO2, 940, 1, 0, 1 }, { NEWS2_SPO2, 950, 1, 0, 1 }, { NEWS2_SPO2, 960, 1, 0, 0 },
+    { NEWS2_SPO2, 1000, 1, 0, 0 },
+    { NEWS2_SPO2, 830, 2, 1, 3 }, { NEWS2_SPO2, 840, 2, 1, 2 }, { NEWS2_SPO2, 850, 2, 0, 2 },
+    { NEWS2_SPO2, 860, 2, 1, 1 }, { NEWS2_SPO2, 870, 2, 0, 1 }, { NEWS2_SPO2, 880, 2, 1, 0 },
+    { NEWS2_SPO2, 920, 2, 1, 0 }, { NEWS2_SPO2, 930, 2, 0, 0 }, { NEWS2_SPO2, 930, 2, 1, 1 },
+    { NEWS2_SPO2, 940, 2, 1, 1 }, { NEWS2_SPO2, 950, 2, 1, 2 }, { NEWS2_SPO2, 960, 2, 1, 2 },
     { NEWS2_SPO2, 970, 2, 1, 3 }, { NEWS2_SPO2, 1000, 2, 0, 0 },
     { NEWS2_SYSTOLIC, 900, 1, 0, 3 }, { NEWS2_SYSTOLIC, 910, 1, 0, 2 }, { NEWS2_SYSTOLIC, 1000, 1, 0, 2 },
     { NEWS2_SYSTOLIC, 1010, 1, 0, 1 }, { NEWS2_SYSTOLIC, 1100, 1, 0, 1 }, { NEWS2_SYSTOLIC, 1110, 1, 0, 0 },
     { NEWS2_SYSTOLIC, 2190, 1, 0, 0 }, { NEWS2_SYSTOLIC, 2200, 1, 0, 3 },
-    { NEWS2_PULSE, 400, 1, 0, 3 }, { NEWS2_PULSE, 410, 1, 0, 1 }, { NEWS2_PULSE, 500, 1, 0, 1 }, { NEWS2_PULSE, 510, 1, 0, 0 },
-    { NEWS2_PULSE, 900, 1, 0, 0 }, { NEWS2_PULSE, 910, 1, 0, 1 }, { NEWS2_PULSE, 1100, 1, 0, 1 }, { NEWS2_PULSE, 1110, 1, 0, 2 },
-    { NEWS2_PULSE, 1300, 1, 0, 2 }, { NEWS2_PULSE, 1310, 1, 0, 3 },
+    { NEWS2_PULSE, 400, 1, 0, 3 }, { NEWS2_PULSE, 410, 1, 0, 1 }, { NEWS2_PULSE, 500, 1, 0, 1 },
+    { NEWS2_PULSE, 510, 1, 0, 0 }, { NEWS2_PULSE, 900, 1, 0, 0 }, { NEWS2_PULSE, 910, 1, 0, 1 },
+    { NEWS2_PULSE, 1100, 1, 0, 1 }, { NEWS2_PULSE, 1110, 1, 0, 2 }, { NEWS2_PULSE, 1300, 1, 0, 2 },
+    { NEWS2_PULSE, 1310, 1, 0, 3 },
     { NEWS2_TEMPERATURE, 350, 1, 0, 3 }, { NEWS2_TEMPERATURE, 351, 1, 0, 1 }, { NEWS2_TEMPERATURE, 360, 1, 0, 1 },
     { NEWS2_TEMPERATURE, 361, 1, 0, 0 }, { NEWS2_TEMPERATURE, 380, 1, 0, 0 }, { NEWS2_TEMPERATURE, 381, 1, 0, 1 },
     { NEWS2_TEMPERATURE, 390, 1, 0, 1 }, { NEWS2_TEMPERATURE, 391, 1, 0, 2 },
@@ -31,7 +34,8 @@ static void every_edge_of_the_chart(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof chart / sizeof *chart; i++)
-        assert_int_equal(news2_vital_score(chart[i].input, chart[i].value_tenths * 100, chart[i].scale, chart[i].oxygen),
+        assert_int_equal(news2_vital_score(chart[i].input, chart[i].value_tenths * 100, chart[i].scale,
+                                           chart[i].oxygen),
                          chart[i].score);
     for (int32_t milli = 0; milli < 400000; milli += 10) /* every value has a band */
         for (int input = 0; input < NEWS2_INPUT_COUNT; input++)
@@ -62,7 +66,8 @@ static void all_known_is_one_number(void **state)
 static void what_is_missing_widens_the_range_and_is_named(void **state)
 {
     (void)state;
-    const int32_t none[VITAL_COUNT] = { VITAL_ABSENT, VITAL_ABSENT, VITAL_ABSENT, VITAL_ABSENT, VITAL_ABSENT, VITAL_ABSENT };
+    const int32_t none[VITAL_COUNT] = { VITAL_ABSENT, VITAL_ABSENT, VITAL_ABSENT, VITAL_ABSENT, VITAL_ABSENT,
+                                        VITAL_ABSENT };
     struct news2 score = news2_score(none, &alarm_limits_default);
     assert_int_equal(score.low, 0);
     assert_int_equal(score.high, 20);

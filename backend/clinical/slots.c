@@ -77,7 +77,8 @@ static void add_vital(struct buf *out, const struct facts *facts, int vital)
         buf_printf(out, " one %d", group_of(facts, vital));
     } else {
         bool moved = fact->trend == TREND_RISING || fact->trend == TREND_FALLING;
-        buf_printf(out, " %s%s%s%s%s", trend_name(fact->trend), facts_same_minute(fact->first.time_us, fact->last.time_us) ? " same" : "",
+        buf_printf(out, " %s%s%s%s%s", trend_name(fact->trend),
+                   facts_same_minute(fact->first.time_us, fact->last.time_us) ? " same" : "",
                    moved && writer_overshoots(fact, (enum vital)vital, true) ? " over" : "",
                    moved && writer_overshoots(fact, (enum vital)vital, false) ? " under" : "",
                    fact->min.milli != fact->max.milli ? " range" : "");
@@ -161,8 +162,10 @@ static char owner_before(const char *text, const char *at)
 /* A number without its unit is told by the letter without unit; a time by that of the value before. */
 static int score(const struct slot *slot, char owner, char letter_before)
 {
-    static const char times[][2] = { { 'a', 's' }, { 'A', 's' }, { 'b', 'e' }, { 'l', 'm' }, { 'L', 'm' }, { 'h', 'x' }, { 'p', 'q' }, { 'o', 'f' },
-                                     { 'n', 's' }, { 's', 'e' }, { 'l', 'h' }, { 'L', 'h' } };
+    static const char times[][2] = {
+        { 'a', 's' }, { 'A', 's' }, { 'b', 'e' }, { 'l', 'm' }, { 'L', 'm' }, { 'h', 'x' },
+        { 'p', 'q' }, { 'o', 'f' }, { 'n', 's' }, { 's', 'e' }, { 'l', 'h' }, { 'L', 'h' }
+    };
     int points = slot->owner == owner ? 4 : 0;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         points += slot->letter == times[i][1] && letter_before == times[i][0] ? 2 : 0;
@@ -170,14 +173,16 @@ static int score(const struct slot *slot, char owner, char letter_before)
 }
 
 /* The slot whose text the number, and the unit behind it, starts with. */
-static const struct slot *match(const struct slots *slots, const char *at, size_t length, char owner, char letter_before)
+static const struct slot *match(const struct slots *slots, const char *at, size_t length, char owner,
+                                char letter_before)
 {
     const struct slot *best = NULL;
     int best_points = -1;
     for (int i = 0; i < slots->count; i++) {
         const struct slot *slot = &slots->slot[i];
         size_t whole = strlen(slot->text);
-        bool same = whole >= length && strncmp(slot->text, at, whole) == 0 && !is_digit(slot->text[length]) && !is_word(at[whole]);
+        bool same = whole >= length && strncmp(slot->text, at, whole) == 0 && !is_digit(slot->text[length]) &&
+                    !is_word(at[whole]);
         int points = same ? score(slot, owner, letter_before) + (whole > length) : -1;
         if (points > best_points) {
             best = slot;

@@ -4,13 +4,15 @@
  *
  * A small model that copies digits errs; one that writes "$Hb" where the last heart rate goes cannot write another
  * number, its texts are half as long, and what it reads needs no numbers at all.
- * Names:   '$', the owner, the letter.   Owners: H S Y D T R, the vitals in the order of vital.h; 0-9 a-f, the alerts in
- *          the writer's order; N NEWS2; W the window; G how many alerts there are.
- *          Letters of a vital: a b first, last; l h lowest, highest; A L without unit; s e m x the times of these; n marked.
+ * Names:   '$', the owner, the letter.   Owners: H S Y D T R, the vitals in the order of vital.h; 0-9 a-f, the alerts
+ *          in the writer's order; N NEWS2; W the window; G how many alerts there are.
+ *          Letters of a vital: a b first, last; l h lowest, highest; A L without unit; s e m x the times of these;
+ *                              n marked.
  *          Of an alert: n how often, o f from, to; p q the worst value and its time.  N: l h.  W: n s e.  G: n.
  * Input:   what the model reads (slots_input): the writer's decisions as words, no number:
  *
- *     many | HR rising over range | SpO2 stable range | SBP pair falling same under range | DBP none | T one 1 | RR stable bad
+ *     many | HR rising over range | SpO2 stable range | SBP pair falling same under range | DBP none | T one 1
+ *     | RR stable bad
  *     | alarm critical hypoxia open unacked worst | alarm fever over acked | NEWS2 range | calm
  *
  *          same: first and last in the same minute; over, under: an extreme far beyond both ends; range: values

@@ -74,8 +74,10 @@ static void input_has_words_only(void **unused)
     (void)unused;
     make(&e);
     slots_input(&e.facts, &e.text);
-    assert_string_equal(e.text.data, "many | HR rising range | SpO2 stable range | SBP pair stable range | DBP stable range | T stable range | "
-                                     "RR stable range | alarm tachycardia open unacked worst | NEWS2 range");
+    assert_string_equal(
+        e.text.data,
+        "many | HR rising range | SpO2 stable range | SBP pair stable range | DBP stable range | T stable range | "
+        "RR stable range | alarm tachycardia open unacked worst | NEWS2 range");
     end(&e);
 }
 

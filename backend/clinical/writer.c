@@ -26,8 +26,8 @@ struct slots {
 };
 
 /* The letters of an owner that hold numbers or times; the others are words. */
-static const char vital_letters[] = "aAblLhsemxn", alert_letters[] = "nofpq", news2_letters[] = "lh", window_letters[] = "nse",
-                  total_letters[] = "n";
+static const char vital_letters[] = "aAblLhsemxn", alert_letters[] = "nofpq", news2_letters[] = "lh",
+                  window_letters[] = "nse", total_letters[] = "n";
 
 static const char *letters_of(char owner)
 {
@@ -188,7 +188,8 @@ static struct slots vital_slots(struct draft *draft, enum vital vital)
 {
     const struct vital_fact *fact = &draft->facts->vital[vital];
     bool pair = vital == VITAL_SYSTOLIC && writer_is_pair(fact);
-    int32_t first_other = pair ? fact->first.other_milli : VITAL_ABSENT, last_other = pair ? fact->last.other_milli : VITAL_ABSENT;
+    int32_t first_other = pair ? fact->first.other_milli : VITAL_ABSENT,
+            last_other = pair ? fact->last.other_milli : VITAL_ABSENT;
     struct slots slots = { .owner = SLOT_OWNERS_VITAL[vital] };
     slots.text['v'] = name_of(draft->facts, vital);
     slots.text['w'] = vital_word(vital);
@@ -397,13 +398,18 @@ static void add_overshoot(struct draft *draft, enum vital vital, const struct sl
     const struct vital_fact *fact = &draft->facts->vital[vital];
     bool pair = slots->text['v'] != slots->text['w'];
     if (writer_overshoots(fact, vital, true)) {
-        add(draft, pair ? PICK(draft, ", with a peak systolic pressure of $h at $x", ", highest systolic pressure $h at $x")
-                        : PICK(draft, ", with a peak of $h at $x", ", peaking at $h at $x", ", with a maximum of $h at $x"), slots);
+        add(draft,
+            pair ? PICK(draft, ", with a peak systolic pressure of $h at $x", ", highest systolic pressure $h at $x")
+                 : PICK(draft, ", with a peak of $h at $x", ", peaking at $h at $x", ", with a maximum of $h at $x"),
+            slots);
         cite_value(draft, &fact->max);
     }
     if (writer_overshoots(fact, vital, false)) {
-        add(draft, pair ? PICK(draft, ", with the lowest systolic pressure of $l at $m", ", lowest systolic pressure $l at $m")
-                        : PICK(draft, ", with a low of $l at $m", ", reaching a low of $l at $m", ", with a minimum of $l at $m"), slots);
+        add(draft,
+            pair ? PICK(draft, ", with the lowest systolic pressure of $l at $m", ", lowest systolic pressure $l at $m")
+                 : PICK(draft, ", with a low of $l at $m", ", reaching a low of $l at $m",
+                        ", with a minimum of $l at $m"),
+            slots);
         cite_value(draft, &fact->min);
     }
 }
@@ -477,7 +483,8 @@ static void add_range(struct draft *draft, enum vital vital, bool in_brackets)
     struct slots slots = vital_slots(draft, vital);
     bool range = differs(draft->facts, vital);
     if (vital == VITAL_SYSTOLIC && draft->facts->vital[VITAL_DIASTOLIC].trend != TREND_STABLE) {
-        add(draft, range ? (in_brackets ? "$w ($L-$h)" : "$w $L-$h") : (in_brackets ? "$w ($h)" : "$w $h"), &slots); /* the pair was not stable */
+        add(draft, range ? (in_brackets ? "$w ($L-$h)" : "$w $L-$h") : (in_brackets ? "$w ($h)" : "$w $h"),
+            &slots); /* the pair was not stable */
     } else {
         add(draft, range ? (in_brackets ? "$w ($L-$h)" : "$w $L-$h") : (in_brackets ? "$v ($b)" : "$v $b"), &slots);
     }
@@ -644,12 +651,14 @@ static void write_all(struct draft draft)
 
 void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out)
 {
-    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed, .house = seed == WRITER_HOUSE });
+    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed,
+                              .house = seed == WRITER_HOUSE });
 }
 
 void writer_write_named(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out)
 {
-    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed, .house = seed == WRITER_HOUSE, .named = true });
+    write_all((struct draft){ .facts = facts, .out = out, .arena = arena, .seed = seed, .house = seed == WRITER_HOUSE,
+                              .named = true });
 }
 
 static void visit_slots(const struct slots *slots, writer_slot_visit *visit, void *context)
@@ -675,7 +684,8 @@ void writer_each_slot(const struct facts *facts, struct arena *arena, writer_slo
         struct slots slots = alert_slots(&draft, &facts->alert[i]);
         visit_slots(&slots, visit, context);
     }
-    struct slots total = { .owner = SLOT_OWNER_TOTAL }, news2 = { .owner = SLOT_OWNER_NEWS2 }, basis = { .owner = SLOT_OWNER_WINDOW };
+    struct slots total = { .owner = SLOT_OWNER_TOTAL }, news2 = { .owner = SLOT_OWNER_NEWS2 },
+                 basis = { .owner = SLOT_OWNER_WINDOW };
     total.text['n'] = arena_printf(arena, "%zu", window->alert_count);
     news2.text['l'] = arena_printf(arena, "%u", facts->news2.low);
     news2.text['h'] = arena_printf(arena, "%u", facts->news2.high);
@@ -689,7 +699,8 @@ void writer_each_slot(const struct facts *facts, struct arena *arena, writer_slo
     visit_slots(&basis, visit, context);
 }
 
-void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena, struct sentence *out)
+void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena,
+                  struct sentence *out)
 {
     struct summary_text *one = arena_alloc(arena, sizeof *one);
     struct draft draft = { .facts = facts, .out = one, .arena = arena, .seed = seed, .house = seed == WRITER_HOUSE };

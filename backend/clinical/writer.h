@@ -38,7 +38,8 @@ struct summary_text {
 /* Texts live in the arena. */
 void writer_write(const struct facts *facts, uint64_t seed, struct arena *arena, struct summary_text *out);
 /* The sentence about one alert alone: what the guard adds when a text omits a critical one. */
-void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena, struct sentence *out);
+void writer_alert(const struct facts *facts, const struct alert_fact *alert, uint64_t seed, struct arena *arena,
+                  struct sentence *out);
 /* How many of facts->alert, from the first, get a sentence of their own. */
 int writer_alerts_told(const struct facts *facts);
 /* ---- slots: the names of numbers, see clinical/slots.h ---- */
@@ -54,7 +55,8 @@ void writer_write_named(const struct facts *facts, uint64_t seed, struct arena *
 /* Every slot that the facts fill, and the text that stands in it. */
 typedef void writer_slot_visit(void *context, char owner, char letter, const char *text);
 void writer_each_slot(const struct facts *facts, struct arena *arena, writer_slot_visit *visit, void *context);
-bool writer_overshoots(const struct vital_fact *fact, enum vital vital, bool high);   /* an extreme far beyond both ends */
+/* an extreme far beyond both ends */
+bool writer_overshoots(const struct vital_fact *fact, enum vital vital, bool high);
 bool writer_is_pair(const struct vital_fact *fact);    /* told as systolic/diastolic */
 /* Sentences joined by a space. */
 const char *summary_join(const struct summary_text *text, struct arena *arena);

@@ -85,7 +85,8 @@ static void alarms(void **state)
                 "Critical hypoxia is active since 12:56, lowest SpO2 84% at 13:00; it has not been acknowledged.");
     assert_some(readings, 2, alerts, 6, "An unacknowledged critical hypoxia alarm has been active since 12:56");
     assert_some(readings, 2, alerts, 6,
-                "Critical bradycardia lasted from 12:57 to 12:59 (lowest heart rate 39 bpm at 12:58); the alarm still awaits acknowledgement.");
+                "Critical bradycardia lasted from 12:57 to 12:59 (lowest heart rate 39 bpm at 12:58); the alarm still "
+                "awaits acknowledgement.");
     assert_some(readings, 2, alerts, 6, "The blood pressure signal has been lost since 12:57.");
     assert_some(readings, 2, alerts, 6,
                 "Tachypnea occurred 2 times between 12:57 and 13:00, highest respiratory rate 27/min at 12:59.");
@@ -116,8 +117,9 @@ static void calm(void **state)
 {
     (void)state;
     struct reading readings[] = { reading_of(0, 80, 97, 120, 80, 370, 16), reading_of(4, 82, 98, 121, 80, 371, 17) };
-    assert_some(readings, 2, NULL, 0,
-                "The patient remained stable without alarms. No relevant change in heart rate (80-82 bpm), SpO2 (97-98%)");
+    assert_some(
+        readings, 2, NULL, 0,
+        "The patient remained stable without alarms. No relevant change in heart rate (80-82 bpm), SpO2 (97-98%)");
 }
 
 static const char *input_of(const struct reading *readings, size_t count, const struct alert *alerts,
@@ -141,8 +143,9 @@ static void published_input(void **state)
                                   reading_of(3, 0, 20, 0, 0, 0, 0), reading_of(4, 109, 92, 0, 0, 0, 0),
                                       reading_of(5, 108, 0, 0, 0, 385, 0), reading_of(6, 107, 0, 150, 90, 0, 23) };
     assert_string_equal(input_of(readings, 7, NULL, 0, MODEL_FORMAT_PUBLISHED),
-                        "Summarize the following medical monitoring events: Patient 1: HR=112, SpO2=91, Temp=38.4, BP=148/92, Resp=24. "
-                        "Patient 1: HR=110. Patient 1: HR=109, SpO2=92. Patient 1: HR=108, Temp=38.5. Patient 1: HR=107, BP=150/90, Resp=23.");
+                        "Summarize the following medical monitoring events: Patient 1: HR=112, SpO2=91, Temp=38.4, "
+                        "BP=148/92, Resp=24. Patient 1: HR=110. Patient 1: HR=109, SpO2=92. Patient 1: HR=108, "
+                        "Temp=38.5. Patient 1: HR=107, BP=150/90, Resp=23.");
     assert_string_equal(input_of(readings + 3, 1, NULL, 0, MODEL_FORMAT_PUBLISHED), PUBLISHED_PREFIX);
 }
 
@@ -153,13 +156,15 @@ static void facts_input(void **state)
     struct alert alerts[] = { alert_of(ALERT_TACHYCARDIA, SEVERITY_WARNING, 2, 0, 112000, 4),
                               alert_of(ALERT_SENSOR, SEVERITY_INFO, 1, 2, VITAL_ABSENT, 0) };
     alerts[1].lost = 1 << VITAL_SPO2;
-    assert_string_equal(input_of(readings, 2, alerts, 2, MODEL_FORMAT_FACTS),
-                        "n 2 12:56 13:00 | HR rising first 88 12:56 last 112 13:00 min 88 12:56 max 112 13:00 | SpO2 one 97 12:56 bad 1"
-                        " | SBP falling first 128/82 12:56 last 92/58 13:00 min 92 13:00 max 128 12:56"
-                        " | DBP falling first 82 12:56 last 58 13:00 min 58 13:00 max 82 12:56 | T none"
-                        " | RR stable first 16 12:56 last 16 13:00 min 16 12:56 max 16 12:56"
-                        " | alarm tachycardia since 12:58 worst 112 13:00 open unacked | alarm sensor disconnection SpO2 from 12:57 to 12:58 closed"
-                        " | NEWS2 4 12");
+    assert_string_equal(
+        input_of(readings, 2, alerts, 2, MODEL_FORMAT_FACTS),
+        "n 2 12:56 13:00 | HR rising first 88 12:56 last 112 13:00 min 88 12:56 max 112 13:00 | SpO2 one 97 12:56 bad 1"
+        " | SBP falling first 128/82 12:56 last 92/58 13:00 min 92 13:00 max 128 12:56"
+        " | DBP falling first 82 12:56 last 58 13:00 min 58 13:00 max 82 12:56 | T none"
+        " | RR stable first 16 12:56 last 16 13:00 min 16 12:56 max 16 12:56"
+        " | alarm tachycardia since 12:58 worst 112 13:00 open unacked | alarm sensor disconnection SpO2 from 12:57 to "
+        "12:58 closed"
+        " | NEWS2 4 12");
     enum model_format format;
     assert_true(model_format_parse("published", &format));
     assert_int_equal(format, MODEL_FORMAT_PUBLISHED);
