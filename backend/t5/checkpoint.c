@@ -202,7 +202,8 @@ static const struct tensor *find(const struct checkpoint *checkpoint, const char
 /* Savers keep any one name of a shared tensor. */
 static const struct tensor *find_any(const struct checkpoint *checkpoint, const char *name)
 {
-    static const char *const embedding[] = { "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight" };
+    static const char *const embedding[] = { "encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
+                                             "lm_head.weight" };
     const struct tensor *tensor = find(checkpoint, name);
     size_t others = strcmp(name, "shared.weight") != 0 ? 0 : checkpoint->config.tied ? 3 : 2;
     for (size_t i = 0; !tensor && i < others; i++)
@@ -210,7 +211,8 @@ static const struct tensor *find_any(const struct checkpoint *checkpoint, const 
     return tensor;
 }
 
-static bool resolve(void *context, const char *name, const struct tensor **slot, int rank, const size_t *shape, struct err *err)
+static bool resolve(void *context, const char *name, const struct tensor **slot, int rank, const size_t *shape,
+                    struct err *err)
 {
     struct checkpoint *checkpoint = context;
     const struct tensor *tensor = find_any(checkpoint, name);

@@ -18,7 +18,8 @@ static char dir[PATH_MAX / 2];
 
 static const struct t5_config small = {
     .vocab_size = 40, .d_model = 8, .d_kv = 3, .d_ff = 10, .layer_count = 2, .decoder_layer_count = 1, .head_count = 4,
-    .bucket_count = 8, .bucket_distance_max = 16, .eos_id = 1, .layer_norm_epsilon = 1e-6f, .gated = true, .gelu_new = true,
+    .bucket_count = 8, .bucket_distance_max = 16, .eos_id = 1, .layer_norm_epsilon = 1e-6f, .gated = true,
+    .gelu_new = true,
 };
 
 static int make_dir(void **state)
@@ -92,7 +93,8 @@ static void test_opens_what_was_made(void **state)
 {
     (void)state;
     const struct { bool gated, gelu, tied; enum tensor_type type; size_t parameters; } rows[] = {
-        { false, false, true, TENSOR_F32, 2472 }, { true, true, false, TENSOR_BF16, 3032 }, { false, true, false, TENSOR_F16, 2792 },
+        { false, false, true, TENSOR_F32, 2472 }, { true, true, false, TENSOR_BF16, 3032 },
+        { false, true, false, TENSOR_F16, 2792 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct t5_config config = small;
@@ -160,12 +162,15 @@ static void test_wrong_tensors_are_named(void **state)
     const struct { const char *name; bool (*change)(struct tensor *, size_t); const char *expected; } rows[] = {
         { "shared.weight", drop, "shared.weight: missing; expected [40, 8]" },
         { "lm_head.weight", drop, "lm_head.weight: missing; expected [40, 8]" },
-        { "decoder.block.0.layer.1.EncDecAttention.k.weight", drop, "EncDecAttention.k.weight: missing; expected [12, 8]" },
+        { "decoder.block.0.layer.1.EncDecAttention.k.weight", drop,
+          "EncDecAttention.k.weight: missing; expected [12, 8]" },
         { "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", drop, "missing; expected [8, 4]" },
         { "encoder.block.1.layer.1.DenseReluDense.wi_1.weight", drop, "wi_1.weight: missing; expected [10, 8]" },
         { "decoder.final_layer_norm.weight", drop, "decoder.final_layer_norm.weight: missing; expected [8]" },
-        { "encoder.block.1.layer.0.SelfAttention.o.weight", turn, "o.weight: expected shape [8, 12] (config.json), found [12, 8]" },
-        { "decoder.block.0.layer.2.DenseReluDense.wo.weight", as_i32, "wo.weight: expected F32, F16 or BF16, found I32" },
+        { "encoder.block.1.layer.0.SelfAttention.o.weight", turn,
+          "o.weight: expected shape [8, 12] (config.json), found [12, 8]" },
+        { "decoder.block.0.layer.2.DenseReluDense.wo.weight", as_i32,
+          "wo.weight: expected F32, F16 or BF16, found I32" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         make(&small, TENSOR_F32);
@@ -222,7 +227,8 @@ static void test_shards(void **state)
     checkpoint = open_it();
     assert_int_equal(checkpoint->file_count, 2);
     checkpoint_close(checkpoint);
-    put_file("model.safetensors.index.json", "{\"weight_map\":{\"shared.weight\":\"model-00001-of-00002.safetensors\"}}");
+    put_file("model.safetensors.index.json",
+             "{\"weight_map\":{\"shared.weight\":\"model-00001-of-00002.safetensors\"}}");
     expect_refusal("missing; expected");
     put_file("model.safetensors.index.json", "{\"weight_map\":{\"shared.weight\":\"../x\"}}");
     expect_refusal("must be the name of a file in this folder");
@@ -245,7 +251,8 @@ static void test_config_is_checked(void **state)
         { "{\"is_encoder_decoder\":false," SIZES "}", "is_encoder_decoder: must be true" },
         { "{\"vocab_size\":40,\"d_model\":0}", "d_model: must be an integer between 1 and" },
         { "{\"vocab_size\":40,\"d_model\":8,\"d_kv\":3,\"d_ff\":10,\"num_layers\":1000000}", "num_layers: must be" },
-        { "{\"vocab_size\":40,\"d_model\":8,\"d_kv\":131072,\"d_ff\":10,\"num_layers\":2,\"num_heads\":131072}", "num_heads * d_kv" },
+        { "{\"vocab_size\":40,\"d_model\":8,\"d_kv\":131072,\"d_ff\":10,\"num_layers\":2,\"num_heads\":131072}",
+          "num_heads * d_kv" },
         { "{" SIZES ",\"feed_forward_proj\":\"gated-silu\"}", "feed_forward_proj: must be one of relu, gated-gelu" },
         { "{" SIZES ",\"relative_attention_num_buckets\":7}", "must be even, found 7" },
         { "{" SIZES ",\"relative_attention_max_distance\":16}", "relative_attention_max_distance: must be" },
@@ -295,8 +302,9 @@ static void test_generation_config(void **state)
         config = small;
         params = generation_defaults();
     }
-    const char *good = "{\"num_beams\":4,\"early_stopping\":\"never\",\"max_new_tokens\":30,\"min_length\":5,\"top_k\":50,"
-                       "\"length_penalty\":0.5,\"repetition_penalty\":null,\"eos_token_id\":[3],\"num_beam_groups\":1}";
+    const char
+        *good = "{\"num_beams\":4,\"early_stopping\":\"never\",\"max_new_tokens\":30,\"min_length\":5,\"top_k\":50,"
+                "\"length_penalty\":0.5,\"repetition_penalty\":null,\"eos_token_id\":[3],\"num_beam_groups\":1}";
     if (!generation_parse(good, strlen(good), &config, &params, &err))
         fail_msg("%s", err.text);
     assert_true(params.num_beams == 4 && params.early_stopping == T5_EARLY_NEVER && params.max_length == 31);

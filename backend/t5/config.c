@@ -141,7 +141,8 @@ static bool config_from(const struct json *from, struct t5_config *out, struct e
     *out = (struct t5_config){ .bucket_count = 32, .bucket_distance_max = 128, .eos_id = 1, .decoder_start_id = -1,
                                .layer_norm_epsilon = 1e-6f, .dropout_rate = 0.1f, .tied = true };
     return check_kind(from, err) && read_sizes(from, out, err) && read_buckets(from, out, err) &&
-           read_feed_forward(from, out, err) && get_float(from, "layer_norm_epsilon", 1e-12, 1, &out->layer_norm_epsilon, err) &&
+           read_feed_forward(from, out, err) &&
+           get_float(from, "layer_norm_epsilon", 1e-12, 1, &out->layer_norm_epsilon, err) &&
            get_float(from, "dropout_rate", 0, 0.999, &out->dropout_rate, err) &&
            json_get_bool(from, "tie_word_embeddings", JSON_NULLABLE, &out->tied, err) && read_ids(from, out, err);
 }
@@ -180,8 +181,9 @@ static bool refuse_others(const struct json *from, struct err *err)
         { "num_beam_groups", 1 }, { "diversity_penalty", 0 }, { "encoder_repetition_penalty", 1 },
         { "encoder_no_repeat_ngram_size", 0 }, { "guidance_scale", 1 }, { "penalty_alpha", 0 }, { "min_new_tokens", 0 },
         { "bad_words_ids", -1 }, { "force_words_ids", -1 }, { "constraints", -1 }, { "forced_bos_token_id", -1 },
-        { "forced_eos_token_id", -1 }, { "sequence_bias", -1 }, { "suppress_tokens", -1 }, { "begin_suppress_tokens", -1 },
-        { "exponential_decay_length_penalty", -1 }, { "dola_layers", -1 }, { "stop_strings", -1 }, { "max_time", -1 },
+        { "forced_eos_token_id", -1 }, { "sequence_bias", -1 }, { "suppress_tokens", -1 },
+        { "begin_suppress_tokens", -1 }, { "exponential_decay_length_penalty", -1 }, { "dola_layers", -1 },
+        { "stop_strings", -1 }, { "max_time", -1 },
         { "watermarking_config", -1 },
     };
     static const char *const flags[] = { "do_sample", "renormalize_logits", "remove_invalid_values" };
@@ -251,7 +253,8 @@ bool generation_from_json(const struct json *from, struct t5_config *config, str
 }
 
 /* In a folder the default of 20 means 20 new tokens (GenerationMixin._prepare_generated_length). */
-static bool generation_from_folder(const struct json *from, struct t5_config *config, struct t5_params *out, struct err *err)
+static bool generation_from_folder(const struct json *from, struct t5_config *config, struct t5_params *out,
+                                   struct err *err)
 {
     if (!generation_from_json(from, config, out, err))
         return false;

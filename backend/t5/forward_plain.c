@@ -24,7 +24,8 @@ struct conversion {
     bool counting;
 };
 
-static bool convert(void *context, const char *name, const struct tensor **slot, int rank, const size_t *shape, struct err *err)
+static bool convert(void *context, const char *name, const struct tensor **slot, int rank, const size_t *shape,
+                    struct err *err)
 {
     struct conversion *c = context;
     (void)name, (void)rank, (void)shape, (void)err;
@@ -92,7 +93,8 @@ static struct sizes sizes_of(const struct plain_model *model)
 {
     const struct t5_config *c = &model->weights.config;
     return (struct sizes){ .D = (size_t)c->d_model, .H = (size_t)c->head_count, .K = (size_t)c->d_kv,
-                           .inner = (size_t)c->head_count * (size_t)c->d_kv, .ff = (size_t)c->d_ff, .V = (size_t)c->vocab_size };
+                           .inner = (size_t)c->head_count * (size_t)c->d_kv, .ff = (size_t)c->d_ff,
+                           .V = (size_t)c->vocab_size };
 }
 
 /* x += wo(act(wi(norm(x))) [* gate(norm(x))])        x [N, D] */
@@ -120,8 +122,8 @@ static void feed_forward(const struct plain_model *model, const struct ff_weight
 }
 
 /* x += o(attended)        attended [N, inner]  x [N, D] */
-static void attention_out(const struct plain_model *model, const struct attention_weights *weights, const float *attended,
-                          size_t N, float *x)
+static void attention_out(const struct plain_model *model, const struct attention_weights *weights,
+                          const float *attended, size_t N, float *x)
 {
     const struct sizes s = sizes_of(model);
     float *out = mem_new(N * s.D, sizeof *out);
@@ -145,8 +147,8 @@ static void encoder_bias_of(const struct plain_model *model, size_t i, const int
     }
 }
 
-static void encoder_attention(const struct plain_model *model, const struct attention_weights *weights, const float *biases,
-                              size_t T, float *x)
+static void encoder_attention(const struct plain_model *model, const struct attention_weights *weights,
+                              const float *biases, size_t T, float *x)
 {
     const struct sizes s = sizes_of(model);
     float *normed = mem_new(T * s.D, sizeof *normed), *qkv = mem_new(4 * T * s.inner, sizeof *qkv);
@@ -215,8 +217,8 @@ static void make_cross(struct plain_decoder *d, const float *states, const int32
             d->cross_bias[h * d->T + j] = mask[j] ? 0 : -FLT_MAX;
 }
 
-struct plain_decoder *plain_decoder_new(const struct plain_model *model, const float *states, const int32_t *mask, size_t T,
-                                        size_t row_max, size_t length_max)
+struct plain_decoder *plain_decoder_new(const struct plain_model *model, const float *states, const int32_t *mask,
+                                        size_t T, size_t row_max, size_t length_max)
 {
     const struct sizes s = sizes_of(model);
     const size_t layers = (size_t)model->weights.config.decoder_layer_count, longest = T > length_max ? T : length_max;
@@ -311,7 +313,8 @@ static void cross_attention(struct plain_decoder *d, int l, size_t R, float *x)
         d->vals[j] = d->cross_values + ((size_t)l * d->T + j) * s.inner;
     }
     for (size_t r = 0; r < R; r++)
-        op_attend(q + r * s.inner, d->keys, d->vals, d->cross_bias, d->T, d->T, s.H, s.K, d->scores, attended + r * s.inner);
+        op_attend(q + r * s.inner, d->keys, d->vals, d->cross_bias, d->T, d->T, s.H, s.K, d->scores,
+                  attended + r * s.inner);
     attention_out(d->model, weights, attended, R, x);
 }
 
@@ -369,7 +372,8 @@ void plain_generate(const struct plain_model *model, const int32_t *ids, size_t 
     float *states = mem_new(count * s.D, sizeof *states);
     plain_encode(model, ids, NULL, count, states);
     struct generation *g = generation_new(&model->weights.config, params);
-    struct plain_decoder *d = plain_decoder_new(model, states, NULL, count, (size_t)params->num_beams, (size_t)params->max_length);
+    struct plain_decoder *d = plain_decoder_new(model, states, NULL, count, (size_t)params->num_beams,
+                                                (size_t)params->max_length);
     decode_all(d, g, (size_t)params->num_beams, s.V);
     generation_result(g, &result, out_count, out_score);
     memcpy(out_ids, result, *out_count * sizeof *result);

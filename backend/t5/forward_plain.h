@@ -21,8 +21,8 @@ void plain_encode(const struct plain_model *model, const int32_t *ids, const int
 
 struct plain_decoder;
 /* `states` [T, D] are read here only: keys and values for cross-attention are made once. */
-struct plain_decoder *plain_decoder_new(const struct plain_model *model, const float *states, const int32_t *mask, size_t T,
-                                        size_t row_max, size_t length_max);
+struct plain_decoder *plain_decoder_new(const struct plain_model *model, const float *states, const int32_t *mask,
+                                        size_t T, size_t row_max, size_t length_max);
 void plain_decoder_free(struct plain_decoder *decoder);
 /* The next position for R rows: `tokens` [R], `parents` [R] (the row of the step before that each one
  * continues; not read in the first step); logits [R, V]. */

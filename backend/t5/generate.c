@@ -68,7 +68,8 @@ static void start_beam(struct beam *beam, int32_t token, float score)
 
 static void find_special(struct generation *g, struct beam *beam)
 {
-    special_tokens_find(&beam->special, &g->params, g->eos_id, beam->tokens, beam->length, beam->seen, beam->seen_count);
+    special_tokens_find(&beam->special, &g->params, g->eos_id, beam->tokens, beam->length, beam->seen,
+                        beam->seen_count);
 }
 
 /* Places of the queue: the heap of 2 K and its newcomer; 3 K when beams are merged; all of a vocabulary

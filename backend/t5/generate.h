@@ -68,6 +68,7 @@ void generation_step_candidates(struct generation *generation, const struct cand
 
 /* ids: the start token first, </s> last where it was written; valid until generation_free().
  * score: transformers' sequences_scores; greedy: the sum of the log-probabilities (raw logits). */
-void generation_result(const struct generation *generation, const int32_t **out_ids, size_t *out_count, float *out_score);
+void generation_result(const struct generation *generation, const int32_t **out_ids, size_t *out_count,
+                       float *out_score);
 
 #endif

@@ -156,7 +156,8 @@ static void run_both(const struct t5_params *params, uint64_t seed)
         int count = generation_row_count(whole);
         assert_int_equal(generation_row_count(few), count);
         for (int r = 0; r < count; r++) {
-            assert_memory_equal(generation_tokens(whole, r), generation_tokens(few, r), (size_t)(step + 1) * sizeof(int32_t));
+            assert_memory_equal(generation_tokens(whole, r), generation_tokens(few, r),
+                                (size_t)(step + 1) * sizeof(int32_t));
             assert_int_equal(generation_token(few, r), generation_tokens(few, r)[step]);
             assert_int_equal(generation_parent(whole, r), generation_parent(few, r));
             logits_of(generation_tokens(whole, r), step + 1, seed, logits + r * V);

@@ -116,11 +116,13 @@ static bool write_config(const char *dir, const struct t5_config *config, struct
 struct t5_config made_flan_t5_small(void)
 {
     return (struct t5_config){ .vocab_size = 32128, .d_model = 512, .d_kv = 64, .d_ff = 1024, .layer_count = 8,
-                               .decoder_layer_count = 8, .head_count = 6, .bucket_count = 32, .bucket_distance_max = 128,
-                               .eos_id = 1, .layer_norm_epsilon = 1e-6f, .dropout_rate = 0.1f, .gated = true, .gelu_new = true };
+                               .decoder_layer_count = 8, .head_count = 6, .bucket_count = 32,
+                               .bucket_distance_max = 128, .eos_id = 1, .layer_norm_epsilon = 1e-6f,
+                               .dropout_rate = 0.1f, .gated = true, .gelu_new = true };
 }
 
-bool made_model_write(const char *dir, const struct t5_config *config, enum tensor_type type, uint64_t seed, struct err *err)
+bool made_model_write(const char *dir, const struct t5_config *config, enum tensor_type type, uint64_t seed,
+                      struct err *err)
 {
     char path[PATH_MAX];
     struct checkpoint shape = { .config = *config };

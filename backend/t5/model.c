@@ -100,7 +100,8 @@ void t5_params_default(const struct t5_model *model, struct t5_params *out)
     *out = model->checkpoint->defaults;
 }
 
-bool t5_engine_start(struct t5_model *model, const struct t5_engine_options *options, struct t5_engine **out, struct err *err)
+bool t5_engine_start(struct t5_model *model, const struct t5_engine_options *options, struct t5_engine **out,
+                     struct err *err)
 {
     if (!engine_start(model->checkpoint, model->precision, model->kernels, options, out, err))
         return false;

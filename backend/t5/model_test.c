@@ -120,7 +120,8 @@ static void test_text_to_text(void **state)
     (void)state;
     const char *input = "summarize: HR=112, SpO2=91, Temp=38.4.";
     const struct t5_params params = { .num_beams = 4, .min_length = 5, .max_length = 12, .length_penalty = 1,
-                                      .early_stopping = T5_EARLY_TRUE, .repetition_penalty = 2.5f, .no_repeat_ngram_size = 3 };
+                                      .early_stopping = T5_EARLY_TRUE, .repetition_penalty = 2.5f,
+                                      .no_repeat_ngram_size = 3 };
     struct t5_engine *engine;
     struct t5_result figures;
     struct checkpoint *checkpoint;
@@ -174,8 +175,9 @@ static void test_no_tokenizer_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names), cmocka_unit_test(test_what_a_model_says), cmocka_unit_test(test_parameters_are_checked),
-        cmocka_unit_test(test_text_to_text), cmocka_unit_test(test_no_tokenizer_is_said),
+        cmocka_unit_test(test_names), cmocka_unit_test(test_what_a_model_says),
+        cmocka_unit_test(test_parameters_are_checked), cmocka_unit_test(test_text_to_text),
+        cmocka_unit_test(test_no_tokenizer_is_said),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -104,7 +104,8 @@ bool parity_same(const struct parity_case *expected, const int32_t *ids, size_t 
     /* Without a length penalty of 1 the score is not a mean per token but a sum, or a multiple of it. */
     const double written = (double)(count - 1), scale = fmax(1, pow(written, 1 - expected->params.length_penalty));
     if (expected->has_score && !(fabs((double)score - (double)expected->score) <= 1e-4 * scale)) {
-        printf("beams %d: score %.6f expected, %.6f found\n", expected->params.num_beams, (double)expected->score, (double)score);
+        printf("beams %d: score %.6f expected, %.6f found\n", expected->params.num_beams, (double)expected->score,
+               (double)score);
         return false;
     }
     return true;

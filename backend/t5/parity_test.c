@@ -45,7 +45,8 @@ static void open_batch(const char *folder, struct batch *b)
     snprintf(path, sizeof path, "%s/forward.safetensors", folder);
     if (!safetensors_open(path, &b->file, &err))
         fail_msg("%s", err.text);
-    const struct tensor *states = safetensors_find(b->file, "encoder_hidden"), *logits = safetensors_find(b->file, "logits");
+    const struct tensor *states = safetensors_find(b->file, "encoder_hidden"),
+                        *logits = safetensors_find(b->file, "logits");
     const struct tensor *decoder_ids = safetensors_find(b->file, "decoder_input_ids");
     b->last_only = !logits;
     logits = logits ? logits : safetensors_find(b->file, "logits_last");
@@ -70,7 +71,8 @@ static void close_batch(struct batch *b)
 }
 
 /* All of one sequence: found states [T, D] and logits [L, V], or the last [V]. */
-static void run_sequence(const struct plain_model *model, const struct batch *b, size_t at, float *states, float *logits)
+static void run_sequence(const struct plain_model *model, const struct batch *b, size_t at, float *states,
+                         float *logits)
 {
     const int parent = 0;
     plain_encode(model, b->ids + at * b->T, b->mask + at * b->T, b->T, states);
@@ -118,7 +120,8 @@ static void test_forward(void **state)
             checked++;
         }
     }
-    snprintf(tiny, sizeof tiny, "%s/t5/t5x-tiny", getenv("WARDSCRIBE_DATA") ? getenv("WARDSCRIBE_DATA") : "../shared/data");
+    snprintf(tiny, sizeof tiny, "%s/t5/t5x-tiny",
+             getenv("WARDSCRIBE_DATA") ? getenv("WARDSCRIBE_DATA") : "../shared/data");
     if (access(tiny, R_OK) == 0) {
         check_forward(tiny);
         checked++;

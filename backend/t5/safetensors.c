@@ -59,7 +59,8 @@ static bool read_shape(const struct json *entry, struct tensor *out, struct err 
 }
 
 /* Leaves the data's address; that the ranges fit together is looked at when all are known. */
-static bool read_range(const struct json *entry, const uint8_t *data, size_t data_size, struct tensor *out, struct err *err)
+static bool read_range(const struct json *entry, const uint8_t *data, size_t data_size, struct tensor *out,
+                       struct err *err)
 {
     const struct json *offsets;
     int64_t begin, end;
@@ -82,7 +83,8 @@ static bool read_range(const struct json *entry, const uint8_t *data, size_t dat
     return true;
 }
 
-static bool read_entry(const struct json *entry, const uint8_t *data, size_t data_size, struct tensor *out, struct err *err)
+static bool read_entry(const struct json *entry, const uint8_t *data, size_t data_size, struct tensor *out,
+                       struct err *err)
 {
     static const char *const known[] = { "dtype", "shape", "data_offsets", NULL };
     if (json_kind_of(entry) != JSON_IS_OBJECT)
@@ -127,8 +129,8 @@ static bool check_places(struct safetensors *file, const uint8_t *data, size_t d
         const struct tensor *tensor = &file->tensors[i];
         size_t begin = (size_t)((const uint8_t *)tensor->data - data);
         if (begin != at)
-            return err_set(err, ERR_INPUT, "%s: data_offsets: begins at %zu, expected %zu (%s)", tensor->name, begin, at,
-                           begin < at ? "it overlaps another tensor" : "there is a gap");
+            return err_set(err, ERR_INPUT, "%s: data_offsets: begins at %zu, expected %zu (%s)", tensor->name, begin,
+                           at, begin < at ? "it overlaps another tensor" : "there is a gap");
         at += tensor->count * tensor_type_size(tensor->type);
     }
     if (at != data_size)
@@ -153,7 +155,8 @@ static bool read_entries(struct safetensors *file, const uint8_t *data, size_t d
             continue;
         }
         if (strlen(key) > TENSOR_NAME_SIZE_MAX)
-            return err_set(err, ERR_INPUT, "a tensor's name has %zu bytes; at most %d", strlen(key), TENSOR_NAME_SIZE_MAX);
+            return err_set(err, ERR_INPUT, "a tensor's name has %zu bytes; at most %d", strlen(key),
+                           TENSOR_NAME_SIZE_MAX);
         struct tensor *tensor = &file->tensors[file->count++];
         tensor->name = key;
         if (!read_entry(value, data, data_size, tensor, err))

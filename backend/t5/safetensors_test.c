@@ -44,20 +44,26 @@ static void test_malformed_headers_are_named(void **state)
         { "{\"a\":{\"dtype\":\"F31\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "a: dtype: F31 is not known" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", 8, "a: x: unknown field" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8, "a: shape: must be an array" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,2],\"data_offsets\":[0,8]}}", 8, "a: shape: must be an array of at most 4" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,2],\"data_offsets\":[0,8]}}", 8,
+          "a: shape: must be an array of at most 4" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2.5],\"data_offsets\":[0,8]}}", 8, "a: shape: item 0" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,-2],\"data_offsets\":[0,8]}}", 8, "a: shape: item 1" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "a: shape: the product of the sizes overflows" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0, "a: data_offsets: 0 bytes, but F32" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
+          "a: shape: the product of the sizes overflows" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0,
+          "a: data_offsets: 0 bytes, but F32" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "a: data_offsets: must be two" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, "a: data_offsets: must be two" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8, "a: data_offsets: must be two" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, "a: data_offsets: 8 bytes, but F32 of [3] needs 12" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8,
+          "a: data_offsets: 8 bytes, but F32 of [3] needs 12" },
         { "{" A "}", 7, "a: data_offsets: ends at 8, but the file has 7 bytes of data (is it cut?)" },
         { "{" A "}", 9, "9 bytes of data, but the tensors end at 8" },
         { "{}", 1, "1 bytes of data, but the tensors end at 0" },
-        { "{" A ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[7,8]}}", 8, "b: data_offsets: begins at 7, expected 8 (it overlaps" },
-        { "{" A ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[9,10]}}", 10, "b: data_offsets: begins at 9, expected 8 (there is a gap" },
+        { "{" A ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[7,8]}}", 8,
+          "b: data_offsets: begins at 7, expected 8 (it overlaps" },
+        { "{" A ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[9,10]}}", 10,
+          "b: data_offsets: begins at 9, expected 8 (there is a gap" },
         { "{" A ",\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "it overlaps another tensor" },
         { "{\"__metadata__\":{\"k\":1}}", 0, "__metadata__: every value must be a text" },
         { "{\"__metadata__\":[]}", 0, "__metadata__: must be an object" },
@@ -78,7 +84,8 @@ static void test_lengths_beyond_the_file(void **state)
 {
     (void)state;
     static const struct { uint64_t length; const char *expected; } rows[] = {
-        { 1000, "only 16 follow" }, { UINT64_MAX, "at most 1048576" }, { SAFETENSORS_HEADER_SIZE_MAX + 1, "at most 1048576" },
+        { 1000, "only 16 follow" }, { UINT64_MAX, "at most 1048576" },
+        { SAFETENSORS_HEADER_SIZE_MAX + 1, "at most 1048576" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint8_t bytes[24] = { 0 };
@@ -120,8 +127,10 @@ static void test_write_and_read_again(void **state)
     static const uint16_t halves[3] = { 0x3c00, 0xc000, 0x7bff }, bfs[1] = { 0x4049 };
     static const int64_t numbers[2] = { -5, 1 << 20 };
     const struct tensor tensors[] = {
-        tensor_of("bf", TENSOR_BF16, bfs, 1, (size_t)1), tensor_of("half", TENSOR_F16, halves, 1, (size_t)3),
-        tensor_of("float", TENSOR_F32, floats, 2, (size_t)2, (size_t)3), tensor_of("long", TENSOR_I64, numbers, 1, (size_t)2),
+        tensor_of("bf", TENSOR_BF16, bfs, 1, (size_t)1),
+        tensor_of("half", TENSOR_F16, halves, 1, (size_t)3),
+        tensor_of("float", TENSOR_F32, floats, 2, (size_t)2, (size_t)3),
+        tensor_of("long", TENSOR_I64, numbers, 1, (size_t)2),
         tensor_of("none", TENSOR_F32, NULL, 2, (size_t)0, (size_t)4),
     };
     const struct safetensors_note notes[] = { { "made_by", "a \"test\"" } };

@@ -119,9 +119,10 @@ char *spiece_train(const char *(*next)(void *context), void *context, int size, 
     sentencepiece::SetRandomGeneratorSeed(1);
     const auto status = sentencepiece::SentencePieceTrainer::Train(
         { { "model_type", "unigram" }, { "vocab_size", std::to_string(size) }, { "hard_vocab_limit", "false" },
-          { "character_coverage", "1.0" }, { "required_chars", characters }, { "split_digits", "true" }, { "user_defined_symbols", symbols },
-          { "pad_id", "0" }, { "eos_id", "1" }, { "unk_id", "2" }, { "bos_id", "-1" }, { "pad_piece", "<pad>" },
-          { "num_threads", "1" }, { "max_sentence_length", "65536" }, { "minloglevel", "1" } },
+          { "character_coverage", "1.0" }, { "required_chars", characters }, { "split_digits", "true" },
+          { "user_defined_symbols", symbols }, { "pad_id", "0" }, { "eos_id", "1" }, { "unk_id", "2" },
+          { "bos_id", "-1" }, { "pad_piece", "<pad>" }, { "num_threads", "1" }, { "max_sentence_length", "65536" },
+          { "minloglevel", "1" } },
         &iterator, &model);
     char *out = status.ok() ? static_cast<char *>(std::malloc(model.size())) : nullptr;
     std::strncpy(reason, status.ok() ? "out of memory" : status.ToString().c_str(), reason_size - 1);

@@ -30,8 +30,8 @@ char *spiece_decode(const struct spiece *spiece, const int32_t *ids, size_t coun
 
 /* A new unigram vocabulary from texts: T5's ids (<pad> 0, </s> 1, <unk> 2, no <s>), every digit a piece of its own,
  * every printable ASCII character a piece, so that no English text is unknown, and each of `symbols` (by commas; may be
- * empty) a piece that is never cut.  One thread, fixed seed: the same texts give the same bytes.  `next` gives a text or
- * NULL at the end.  The answer is freed with free(); NULL, and a reason, when the library refuses. */
+ * empty) a piece that is never cut.  One thread, fixed seed: the same texts give the same bytes.  `next` gives a text
+ * or NULL at the end.  The answer is freed with free(); NULL, and a reason, when the library refuses. */
 char *spiece_train(const char *(*next)(void *context), void *context, int size, const char *symbols, size_t *out_size,
                    char *reason, size_t reason_size);
 

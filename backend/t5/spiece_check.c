@@ -69,7 +69,8 @@ static bool check_unit(const uint8_t *units, size_t i, size_t count, size_t text
 {
     const uint32_t unit = u32_at(units + 4 * i);
     if (unit >> 31 && i > 0)
-        return (unit & 0x7fffffff) < text_size || err_set(err, ERR_INPUT, "charsmap: unit %zu points behind the texts", i);
+        return (unit & 0x7fffffff) < text_size ||
+               err_set(err, ERR_INPUT, "charsmap: unit %zu points behind the texts", i);
     const size_t next = i ^ ((size_t)(unit >> 10) << ((unit & (1u << 9)) >> 6));
     if ((next | 0xff) >= count)
         return err_set(err, ERR_INPUT, "charsmap: unit %zu points behind the array", i);
@@ -164,7 +165,8 @@ bool spiece_check(const void *bytes, size_t size, struct err *err)
         return err_set(err, ERR_TOO_LARGE, "%zu bytes; at most %d", size, T5_SPIECE_SIZE_MAX);
     while (c.at < c.end) {
         if (!read_field(&c, &field) || (field.number <= 5 && field.wire != 2))
-            return err_set(err, ERR_INPUT, "not a SentencePiece model (byte %zu)", (size_t)(c.at - (const uint8_t *)bytes));
+            return err_set(err, ERR_INPUT, "not a SentencePiece model (byte %zu)",
+                           (size_t)(c.at - (const uint8_t *)bytes));
         if (field.number == 1 && !check_piece(&field, pieces++, err))
             return false;
         if (field.number == 2 && !check_trainer(&field, err))

@@ -99,8 +99,8 @@ static bool is_known(const char *hash)
 /* Words, digits, signs, letters that normalize, that are unknown, and what is no text at all. */
 static const char *const probes[] = {
     "Patient 1: HR=112, SpO2=91, Temp=38.4, BP=148/92, Resp=24.", "", " ", "  two  spaces ", "<extra_id_0> </s> <pad>",
-    "\xef\xac\x81 \xc2\xbd \xe2\x85\xa3 \xe2\x91\xa0 \xc3\x89\xcc\x81", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e \xf0\x9f\x98\x80",
-    "\xff\xfe\xc0 cut \xe2\x96",
+    "\xef\xac\x81 \xc2\xbd \xe2\x85\xa3 \xe2\x91\xa0 \xc3\x89\xcc\x81",
+    "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e \xf0\x9f\x98\x80", "\xff\xfe\xc0 cut \xe2\x96",
 };
 
 static int use_once(const void *bytes, size_t size)

@@ -124,7 +124,8 @@ bool t5_engine_start(struct t5_model *model, const struct t5_engine_options *opt
                      struct err *err) MUST_CHECK;
 void t5_engine_stop(struct t5_engine *engine);        /* answers what is left with T5_STOPPED */
 /* ERR_BUSY when queue_max requests wait, ERR_INPUT for wrong ids or parameters. */
-bool t5_submit(struct t5_engine *engine, const struct t5_request *request, uint64_t *out_ticket, struct err *err) MUST_CHECK;
+bool t5_submit(struct t5_engine *engine, const struct t5_request *request, uint64_t *out_ticket,
+               struct err *err) MUST_CHECK;
 void t5_cancel(struct t5_engine *engine, uint64_t ticket);   /* done() still comes, once */
 
 /* For metrics.  Counts are since the start. */

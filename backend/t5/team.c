@@ -94,7 +94,8 @@ static bool all_left(struct team *team, unsigned unused)
 static bool job_open(struct team *team, unsigned last)
 {
     unsigned door = atomic_load_explicit(&team->door, memory_order_seq_cst);
-    return ((door & DOOR_OPEN) && door / DOOR_JOB != last) || atomic_load_explicit(&team->stopping, memory_order_seq_cst);
+    return ((door & DOOR_OPEN) && door / DOOR_JOB != last) ||
+           atomic_load_explicit(&team->stopping, memory_order_seq_cst);
 }
 
 /* ---- operations ---- */
@@ -116,7 +117,8 @@ static bool claim(struct crew *crew, int share)
     atomic_uint *last = &crew->team->claims[share].operation;
     unsigned found = atomic_load_explicit(last, memory_order_relaxed);
     return (int)(found - crew->operation) < 0 &&
-           atomic_compare_exchange_strong_explicit(last, &found, crew->operation, memory_order_acq_rel, memory_order_relaxed);
+           atomic_compare_exchange_strong_explicit(last, &found, crew->operation, memory_order_acq_rel,
+                                                   memory_order_relaxed);
 }
 
 static bool take_alone(struct crew *crew, int n, int *out_from, int *out_to)
@@ -158,8 +160,8 @@ static void *member_thread(void *argument)
         if (atomic_load_explicit(&team->stopping, memory_order_seq_cst))
             return NULL;
         unsigned door = atomic_load_explicit(&team->door, memory_order_relaxed);
-        if (!(door & DOOR_OPEN) || !atomic_compare_exchange_strong_explicit(&team->door, &door, door + 1, memory_order_acq_rel,
-                                                                            memory_order_relaxed))
+        if (!(door & DOOR_OPEN) || !atomic_compare_exchange_strong_explicit(&team->door, &door, door + 1,
+                                                                            memory_order_acq_rel, memory_order_relaxed))
             continue;
         last = door / DOOR_JOB;
         team->work(team->context, &(struct crew){ team, member->rank, team->count, member->rank, team->first, 0 });
@@ -206,7 +208,8 @@ void team_run(struct team *team, team_work *work, void *context)
         team->context = context;
         team->first = crew.operation;
         unsigned door = atomic_load_explicit(&team->door, memory_order_relaxed);
-        atomic_store_explicit(&team->door, (door & ~(unsigned)DOOR_INSIDE) + DOOR_JOB + DOOR_OPEN, memory_order_seq_cst);
+        atomic_store_explicit(&team->door, (door & ~(unsigned)DOOR_INSIDE) + DOOR_JOB + DOOR_OPEN,
+                              memory_order_seq_cst);
         wake(&team->outside);
     }
     work(context, &crew);

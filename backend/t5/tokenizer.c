@@ -106,7 +106,8 @@ static bool is_extra(const struct t5_tokenizer *t, int32_t id)
 }
 
 /* "<extra_id_7>" at the start of the text: its id and length. */
-static bool match_extra(const struct t5_tokenizer *t, const char *text, size_t length, int32_t *out_id, size_t *out_length)
+static bool match_extra(const struct t5_tokenizer *t, const char *text, size_t length, int32_t *out_id,
+                        size_t *out_length)
 {
     static const char start[] = "<extra_id_";
     size_t at = sizeof start - 1;
@@ -123,7 +124,8 @@ static bool match_extra(const struct t5_tokenizer *t, const char *text, size_t l
     return *out_id < t->id_end;
 }
 
-static bool match_special(const struct t5_tokenizer *t, const char *text, size_t length, int32_t *out_id, size_t *out_length)
+static bool match_special(const struct t5_tokenizer *t, const char *text, size_t length, int32_t *out_id,
+                          size_t *out_length)
 {
     const struct { const char *name; int32_t id; } names[] = {
         { "</s>", t->eos_id }, { "<unk>", t->unknown_id }, { "<pad>", t->pad_id },
@@ -213,7 +215,8 @@ bool t5_encode(const struct t5_tokenizer *tokenizer, const char *text, size_t le
 
 /* ---- decode ---- */
 
-static bool add_pieces(const struct t5_tokenizer *t, const int32_t *ids, size_t count, bool first, struct buf *out, struct err *err)
+static bool add_pieces(const struct t5_tokenizer *t, const int32_t *ids, size_t count, bool first, struct buf *out,
+                       struct err *err)
 {
     if (count == 0)
         return true;
@@ -321,7 +324,8 @@ static void clean_up(struct buf *text)
 }
 
 /* What has a text: ids beyond the vocabulary's are padding of the embedding and have none. */
-static size_t keep_known(const struct t5_tokenizer *t, const int32_t *ids, size_t count, bool skip_special, int32_t *out)
+static size_t keep_known(const struct t5_tokenizer *t, const int32_t *ids, size_t count, bool skip_special,
+                         int32_t *out)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
@@ -330,8 +334,8 @@ static size_t keep_known(const struct t5_tokenizer *t, const int32_t *ids, size_
     return kept;
 }
 
-bool t5_decode(const struct t5_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special_tokens, char **out,
-               struct err *err)
+bool t5_decode(const struct t5_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special_tokens,
+               char **out, struct err *err)
 {
     struct buf text;
     for (size_t i = 0; i < count; i++)

@@ -129,13 +129,15 @@ static void test_special_tokens(void **state)
     (void)state;
     static const struct { const char *text; int32_t ids[12]; const char *decoded, *skipped; } rows[] = {
         { "Hello <extra_id_0>.", { 8774, 32099, 3, 5, 1, -1 }, "Hello <extra_id_0>.</s>", "Hello." },
-        { "<extra_id_1> a<extra_id_2>b <extra_id_99>", { 32098, 3, 9, 32097, 3, 115, 32000, 1, -1 }, "<extra_id_1> a <extra_id_2> b <extra_id_99> </s>", "a b" },
+        { "<extra_id_1> a<extra_id_2>b <extra_id_99>", { 32098, 3, 9, 32097, 3, 115, 32000, 1, -1 },
+          "<extra_id_1> a <extra_id_2> b <extra_id_99> </s>", "a b" },
         { "a </s> b", { 3, 9, 1, 3, 115, 1, -1 }, "a</s> b</s>", "a b" },
         { "a<pad>b <unk> c", { 3, 9, 0, 3, 115, 2, 3, 75, 1, -1 }, "a<pad> b<unk> c</s>", "a b c" },
         { "", { 1, -1 }, "</s>", "" },
         { " ", { 1, -1 }, "</s>", "" },
         { "  two  spaces ", { 192, 4856, 1, -1 }, "two spaces</s>", "two spaces" },
-        { "<extra_id_100>", { 3, 2, 25666, 834, 23, 26, 834, 2915, 3155, 1, -1 }, "<unk> extra_id_100></s>", "extra_id_100>" },
+        { "<extra_id_100>", { 3, 2, 25666, 834, 23, 26, 834, 2915, 3155, 1, -1 }, "<unk> extra_id_100></s>",
+          "extra_id_100>" },
         { "x<s>", { 3, 226, 2, 7, 3155, 1, -1 }, "x<unk> s></s>", "xs>" },
         { "\xe2""\x96""\x81""a", { 3, 9, 1, -1 }, "a</s>", "a" },
         { "a\x0a""\x0a""b\x09""c", { 3, 9, 3, 115, 3, 75, 1, -1 }, "a b c</s>", "a b c" },
@@ -143,22 +145,28 @@ static void test_special_tokens(void **state)
         { "a</s>", { 3, 9, 1, -1 }, "a</s>", "a" },
         { "don't", { 278, 31, 17, 1, -1 }, "don't</s>", "don't" },
         { "n't", { 3, 29, 31, 17, 1, -1 }, "n't</s>", "n't" },
-        { "\xc3""\x89""<unk>\xc3""\x88"" ab", { 7983, 2, 3, 2, 703, 1, -1 }, "\xc3""\x89""<unk> <unk> ab</s>", "\xc3""\x89""  ab" },
+        { "\xc3""\x89""<unk>\xc3""\x88"" ab", { 7983, 2, 3, 2, 703, 1, -1 }, "\xc3""\x89""<unk> <unk> ab</s>",
+          "\xc3""\x89""  ab" },
         { "<extra_id_0>", { 32099, 1, -1 }, "<extra_id_0> </s>", "" },
         { "<extra_id_0><extra_id_1>", { 32099, 32098, 1, -1 }, "<extra_id_0> <extra_id_1> </s>", "" },
         { "x <extra_id_0>", { 3, 226, 32099, 1, -1 }, "x <extra_id_0> </s>", "x" },
         { "<unk>", { 2, 1, -1 }, "<unk></s>", "" },
         { "<pad><pad>", { 0, 0, 1, -1 }, "<pad><pad></s>", "" },
-        { "\xef""\xac""\x81"" \xc2""\xbd"" \xe2""\x85""\xa3"" \xe2""\x91""\xa0""", { 361, 209, 2, 357, 10869, 209, 1, -1 }, "fi 1<unk> 2 IV 1</s>", "fi 12 IV 1" },
-        { "\xe6""\x97""\xa5""\xe6""\x9c""\xac""\xe8""\xaa""\x9e"" text", { 3, 2, 1499, 1, -1 }, "<unk> text</s>", "text" },
-        { "emoji \xf0""\x9f""\x98""\x80"" x", { 3, 15, 51, 21892, 3, 2, 3, 226, 1, -1 }, "emoji <unk> x</s>", "emoji  x" },
+        { "\xef""\xac""\x81"" \xc2""\xbd"" \xe2""\x85""\xa3"" \xe2""\x91""\xa0""", { 361, 209, 2, 357, 10869, 209, 1,
+          -1 }, "fi 1<unk> 2 IV 1</s>", "fi 12 IV 1" },
+        { "\xe6""\x97""\xa5""\xe6""\x9c""\xac""\xe8""\xaa""\x9e"" text", { 3, 2, 1499, 1, -1 }, "<unk> text</s>",
+          "text" },
+        { "emoji \xf0""\x9f""\x98""\x80"" x", { 3, 15, 51, 21892, 3, 2, 3, 226, 1, -1 }, "emoji <unk> x</s>",
+          "emoji  x" },
         { "a\xe2""\x80""\x8b""b", { 3, 9, 3, 115, 1, -1 }, "a b</s>", "a b" },
         { "\xc2""\xa0""nbsp\xe3""\x80""\x80""wide", { 3, 29, 115, 7, 102, 1148, 1, -1 }, "nbsp wide</s>", "nbsp wide" },
         { "tab\x09""", { 3808, 1, -1 }, "tab</s>", "tab" },
-        { "<extra_id_05>", { 3, 2, 25666, 834, 23, 26, 834, 3076, 3155, 1, -1 }, "<unk> extra_id_05></s>", "extra_id_05>" },
+        { "<extra_id_05>", { 3, 2, 25666, 834, 23, 26, 834, 3076, 3155, 1, -1 }, "<unk> extra_id_05></s>",
+          "extra_id_05>" },
         { "<extra_id_5", { 3, 2, 25666, 834, 23, 26, 834, 755, 1, -1 }, "<unk> extra_id_5</s>", "extra_id_5" },
         { "<<extra_id_5>>", { 3, 2, 32094, 2490, 1, -1 }, "<unk> <extra_id_5> ></s>", ">" },
-        { "HR=112, SpO2=91", { 8383, 2423, 2596, 4482, 2526, 667, 357, 2423, 4729, 1, -1 }, "HR=112, SpO2=91</s>", "HR=112, SpO2=91" },
+        { "HR=112, SpO2=91", { 8383, 2423, 2596, 4482, 2526, 667, 357, 2423, 4729, 1, -1 }, "HR=112, SpO2=91</s>",
+          "HR=112, SpO2=91" },
     };
     if (!tokenizer)
         skip();
@@ -258,7 +266,8 @@ static void test_broken_models_are_refused(void **state)
     struct t5_tokenizer *none;
     assert_true(spiece_check(spiece.data, spiece.length, &err));
     for (size_t cut = 1; cut < spiece.length; cut += 977) {
-        bool whole_fields = spiece_check(spiece.data, cut, &err);   /* a cut between two fields leaves a smaller model */
+        /* a cut between two fields leaves a smaller model */
+        bool whole_fields = spiece_check(spiece.data, cut, &err);
         if (!whole_fields)
             assert_int_equal(err.kind, ERR_INPUT);
     }
@@ -332,10 +341,11 @@ static void test_own_vocabularies_are_built_in(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_published_cases), cmocka_unit_test(test_vitals_cases), cmocka_unit_test(test_special_tokens),
-        cmocka_unit_test(test_truncation_keeps_the_end), cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_ids_beyond_the_pieces), cmocka_unit_test(test_broken_models_are_refused),
-        cmocka_unit_test(test_charsmap_links_stay_inside), cmocka_unit_test(test_own_vocabularies_are_built_in),
+        cmocka_unit_test(test_published_cases), cmocka_unit_test(test_vitals_cases),
+        cmocka_unit_test(test_special_tokens), cmocka_unit_test(test_truncation_keeps_the_end),
+        cmocka_unit_test(test_long_texts), cmocka_unit_test(test_ids_beyond_the_pieces),
+        cmocka_unit_test(test_broken_models_are_refused), cmocka_unit_test(test_charsmap_links_stay_inside),
+        cmocka_unit_test(test_own_vocabularies_are_built_in),
     };
     return cmocka_run_group_tests(tests, open_tokenizer, close_tokenizer);
 }

@@ -102,8 +102,8 @@ static void forward_item(void *context, int item, int thread)
     probabilities(&head);
     if (head.drop.drop_below)
         drop_all(&head, head.p, head.p);
-    gemm_alone(a->gemm, thread, head.Tq, a->d_kv, head.Tk, matrix_rows(head.p, head.Tk), matrix_rows(head.v, a->v_width),
-               job->context + head.context_at, a->context_width, false);
+    gemm_alone(a->gemm, thread, head.Tq, a->d_kv, head.Tk, matrix_rows(head.p, head.Tk),
+               matrix_rows(head.v, a->v_width), job->context + head.context_at, a->context_width, false);
 }
 
 void attention_forward(const struct attention *attention, real *context)
@@ -148,19 +148,21 @@ static void backward_item(void *context, int item, int thread)
         memset(dbias, 0, (2 * a->span - 1) * sizeof *dbias);
     probabilities(&head);
     drop_all(&head, head.p, head.d);
-    gemm_alone(a->gemm, thread, head.Tk, a->d_kv, head.Tq, matrix_turned(head.d, head.Tk), dcontext,   /* dV = P'^T dC */
+    /* dV = P'^T dC */
+    gemm_alone(a->gemm, thread, head.Tk, a->d_kv, head.Tq, matrix_turned(head.d, head.Tk), dcontext,
                job->dv + head.v_at, a->v_width, false);
-    gemm_alone(a->gemm, thread, head.Tq, head.Tk, a->d_kv, dcontext, matrix_turned(head.v, a->v_width), /* dP' = dC V^T */
+    /* dP' = dC V^T */
+    gemm_alone(a->gemm, thread, head.Tq, head.Tk, a->d_kv, dcontext, matrix_turned(head.v, a->v_width),
                head.d, head.Tk, false);
     backward_scores(&head, dbias);
-    gemm_alone(a->gemm, thread, head.Tq, a->d_kv, head.Tk, matrix_rows(head.d, head.Tk), matrix_rows(head.k, a->k_width),
-               job->dq + head.q_at, a->q_width, false);                                                /* dQ = dS K */
-    gemm_alone(a->gemm, thread, head.Tk, a->d_kv, head.Tq, matrix_turned(head.d, head.Tk), matrix_rows(head.q, a->q_width),
-               job->dk + head.k_at, a->k_width, false);                                                /* dK = dS^T Q */
+    gemm_alone(a->gemm, thread, head.Tq, a->d_kv, head.Tk, matrix_rows(head.d, head.Tk),
+               matrix_rows(head.k, a->k_width), job->dq + head.q_at, a->q_width, false); /* dQ = dS K */
+    gemm_alone(a->gemm, thread, head.Tk, a->d_kv, head.Tq, matrix_turned(head.d, head.Tk),
+               matrix_rows(head.q, a->q_width), job->dk + head.k_at, a->k_width, false); /* dK = dS^T Q */
 }
 
-void attention_backward(const struct attention *attention, const real *dcontext, real *dq, real *dk, real *dv, real *dbias,
-                        real *partial)
+void attention_backward(const struct attention *attention, const real *dcontext, real *dq, real *dk, real *dv,
+                        real *dbias, real *partial)
 {
     const struct attention *a = attention;
     struct job job = { .a = a, .dcontext = dcontext, .dq = dq, .dk = dk, .dv = dv, .partial = partial };
@@ -185,7 +187,8 @@ int attention_bucket(int distance, bool bidirectional, int bucket_count, int dis
     if (distance < exact)
         return bucket + distance;
     /* in float, as PyTorch, where a logarithm near an integer may fall either way */
-    float far = logf((float)distance / (float)exact) / (float)log((double)distance_max / exact) * (float)(count - exact);
+    float far = logf((float)distance / (float)exact) / (float)log((double)distance_max / exact) *
+                (float)(count - exact);
     int large = exact + (int)far;
     return bucket + (large < count ? large : count - 1);
 }

@@ -34,8 +34,8 @@ struct attention {
 void attention_forward(const struct attention *attention, real *context);
 /* dq, dk, dv have the widths of q, k, v.  dbias [H, 2 span - 1] += (NULL with no bias);
  * partial [B * H, 2 span - 1] is scratch. */
-void attention_backward(const struct attention *attention, const real *dcontext, real *dq, real *dk, real *dv, real *dbias,
-                        real *partial);
+void attention_backward(const struct attention *attention, const real *dcontext, real *dq, real *dk, real *dv,
+                        real *dbias, real *partial);
 
 /* The bucket of a distance key - query.  Source: T5Attention._relative_position_bucket of transformers. */
 int attention_bucket(int distance, bool bidirectional, int bucket_count, int distance_max);

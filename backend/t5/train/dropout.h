@@ -29,7 +29,8 @@ INLINE uint64_t mix64(uint64_t x)        /* splitmix64, Steele, Lea & Flood 2014
 INLINE struct dropout dropout_at(uint64_t key, uint64_t place, double rate)
 {
     uint64_t keys = mix64(key ^ mix64(place));
-    return (struct dropout){ (uint32_t)keys, (uint32_t)(keys >> 32), (uint32_t)(rate * 4294967296.0), (real)(1 / (1 - rate)) };
+    return (struct dropout){ (uint32_t)keys, (uint32_t)(keys >> 32), (uint32_t)(rate * 4294967296.0),
+                             (real)(1 / (1 - rate)) };
 }
 
 /* 0 where element `i` is dropped, else 1 / (1 - rate). */

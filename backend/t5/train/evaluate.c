@@ -74,7 +74,8 @@ struct led {
     struct pairs_batch batch;
 };
 
-static void led_loss(const struct evaluate_options *options, struct led *led, const struct pairs *pairs, struct evaluate_result *out)
+static void led_loss(const struct evaluate_options *options, struct led *led, const struct pairs *pairs,
+                     struct evaluate_result *out)
 {
     size_t right = 0;
     double loss = 0;
@@ -93,12 +94,14 @@ static void led_loss(const struct evaluate_options *options, struct led *led, co
     out->token_accuracy = (double)right / (double)out->tokens;
 }
 
-static bool evaluate_led(const struct evaluate_options *options, const struct pairs *pairs, struct evaluate_result *out, struct err *err)
+static bool evaluate_led(const struct evaluate_options *options, const struct pairs *pairs, struct evaluate_result *out,
+                         struct err *err)
 {
     struct led led = { 0 };
     if (!folder_read(options->model_dir, &led.layout, &led.params, err))
         return false;
-    struct net_options net = { .limits = pairs_limits(pairs, options->batch < pairs->count ? options->batch : pairs->count) };
+    struct net_options net = { .limits = pairs_limits(pairs,
+                                                      options->batch < pairs->count ? options->batch : pairs->count) };
     led.pool = pool_new(options->threads);
     led.net = net_new(led.layout, led.pool, &net);
     pairs_batch_init(&led.batch, net.limits);
@@ -170,7 +173,8 @@ static void wait_for(struct writing *w, size_t count)
     pthread_mutex_unlock(&w->lock);
 }
 
-static bool submit(struct writing *w, struct t5_engine *engine, const struct t5_params *params, struct answer *answer, struct err *err)
+static bool submit(struct writing *w, struct t5_engine *engine, const struct t5_params *params, struct answer *answer,
+                   struct err *err)
 {
     int32_t ids[4096];
     size_t count;
@@ -178,7 +182,8 @@ static bool submit(struct writing *w, struct t5_engine *engine, const struct t5_
     size_t max = w->options->input_max < 4096 ? w->options->input_max : 4096;
     if (!t5_encode(w->tokenizer, answer->text->input, strlen(answer->text->input), max, ids, &count, err))
         return false;
-    struct t5_request request = { .input_ids = ids, .input_count = count, .params = *params, .done = take_answer, .context = answer };
+    struct t5_request request = { .input_ids = ids, .input_count = count, .params = *params, .done = take_answer,
+                                  .context = answer };
     pthread_mutex_lock(&w->lock);
     w->waiting++;
     pthread_mutex_unlock(&w->lock);
@@ -192,8 +197,8 @@ static bool submit(struct writing *w, struct t5_engine *engine, const struct t5_
 
 enum { WAITING_MAX = 256 };
 
-static bool write_all(struct writing *w, struct t5_engine *engine, const struct t5_params *params, evaluate_progress *progress,
-                      void *context, struct err *err)
+static bool write_all(struct writing *w, struct t5_engine *engine, const struct t5_params *params,
+                      evaluate_progress *progress, void *context, struct err *err)
 {
     struct answer *answers = mem_new(w->count, sizeof *answers);
     bool ok = true;
@@ -274,8 +279,8 @@ static bool evaluate_alone(const struct evaluate_options *options, evaluate_prog
 
 /* ---- both ---- */
 
-bool evaluate(const struct evaluate_options *options, evaluate_progress *progress, void *context, struct evaluate_result *out,
-              struct err *err)
+bool evaluate(const struct evaluate_options *options, evaluate_progress *progress, void *context,
+              struct evaluate_result *out, struct err *err)
 {
     char path[PATH_MAX];
     struct t5_tokenizer *tokenizer;

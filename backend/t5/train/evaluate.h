@@ -21,11 +21,11 @@ struct evaluate_result {
 
 typedef void evaluate_progress(void *context, size_t done, size_t total);
 
-bool evaluate(const struct evaluate_options *options, evaluate_progress *progress, void *context, struct evaluate_result *out,
-              struct err *err) MUST_CHECK;
+bool evaluate(const struct evaluate_options *options, evaluate_progress *progress, void *context,
+              struct evaluate_result *out, struct err *err) MUST_CHECK;
 
-/* F1 of the longest common subsequence of words, split at white space, case kept.  Source: Lin 2004, "ROUGE", 2.4 (beta 1).
- * 1 for two empty texts. */
+/* F1 of the longest common subsequence of words, split at white space, case kept.  Source: Lin 2004, "ROUGE", 2.4 (beta
+ * 1). 1 for two empty texts. */
 double rouge_l(const char *expected, const char *written);
 
 #endif

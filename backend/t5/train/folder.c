@@ -20,7 +20,8 @@ struct fill {
     real *params;
 };
 
-static bool fill_tensor(void *context, const char *name, const struct tensor **slot, int rank, const size_t *shape, struct err *err)
+static bool fill_tensor(void *context, const char *name, const struct tensor **slot, int rank, const size_t *shape,
+                        struct err *err)
 {
     struct fill *fill = context;
     const struct layout_tensor *to = layout_find(fill->layout, name);
@@ -99,7 +100,8 @@ static void *convert(const struct layout *layout, const real *params, enum tenso
     return halves;
 }
 
-static bool write_weights(const char *dir, const struct layout *layout, const real *params, enum tensor_type type, struct err *err)
+static bool write_weights(const char *dir, const struct layout *layout, const real *params, enum tensor_type type,
+                          struct err *err)
 {
     char path[PATH_MAX];
     struct tensor *tensors = mem_new(layout->tensor_count, sizeof *tensors);
@@ -119,11 +121,12 @@ static bool write_weights(const char *dir, const struct layout *layout, const re
     return ok;
 }
 
-bool folder_write(const char *dir, const char *from_dir, const struct layout *layout, const real *params, enum tensor_type type,
-                  struct err *err)
+bool folder_write(const char *dir, const char *from_dir, const struct layout *layout, const real *params,
+                  enum tensor_type type, struct err *err)
 {
-    static const char *const copied[] = { "spiece.model", "generation_config.json", "tokenizer_config.json", "tokenizer.json",
-                                          "special_tokens_map.json", "added_tokens.json", "README.md" };
+    static const char *const copied[] = { "spiece.model", "generation_config.json", "tokenizer_config.json",
+                                          "tokenizer.json", "special_tokens_map.json", "added_tokens.json",
+                                          "README.md" };
     if (mkdir(dir, 0755) != 0 && errno != EEXIST)
         return err_set_errno(err, ERR_IO, errno, "%s", dir);
     for (size_t i = 0; from_dir && i < sizeof copied / sizeof *copied; i++)

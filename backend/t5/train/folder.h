@@ -11,7 +11,7 @@
 bool folder_read(const char *dir, struct layout **out_layout, real **out_params, struct err *err) MUST_CHECK;
 /* Makes `dir` if needed; config.json, model.safetensors (F32, BF16 or F16), and from `from_dir` (may be NULL) the
  * vocabulary, the generation defaults and the model card, where they are.  `config` may differ in dropout only. */
-bool folder_write(const char *dir, const char *from_dir, const struct layout *layout, const real *params, enum tensor_type type,
-                  struct err *err) MUST_CHECK;
+bool folder_write(const char *dir, const char *from_dir, const struct layout *layout, const real *params,
+                  enum tensor_type type, struct err *err) MUST_CHECK;
 
 #endif

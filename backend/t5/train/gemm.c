@@ -13,7 +13,8 @@ struct gemm {
     struct pool *pool;
     const struct gemm_kernel *kernel;
     size_t side_max, alone_max, private_units, shared_units;
-    uint32_t *shared, *private, *alone;  /* `private`: a B panel or ROWS_PER_ITEM rows, per thread; `alone`: A, per thread */
+    /* `private`: a B panel or ROWS_PER_ITEM rows, per thread; `alone`: A, per thread */
+    uint32_t *shared, *private, *alone;
 };
 
 /* One block of k of one product. */
@@ -43,7 +44,8 @@ static size_t least(size_t a, size_t b)
 bool gemm_has_bf16(void)
 {
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
 #else
     return false;
 #endif
@@ -62,7 +64,8 @@ static const struct gemm_kernel *choose(const char *name)
     return &gemm_kernel_plain;
 }
 
-struct gemm *gemm_new(struct pool *pool, enum gemm_precision precision, const char *kernel, size_t side_max, size_t alone_max)
+struct gemm *gemm_new(struct pool *pool, enum gemm_precision precision, const char *kernel, size_t side_max,
+                      size_t alone_max)
 {
     struct gemm *gemm = mem_new(1, sizeof *gemm);
     gemm->pool = pool;
@@ -190,14 +193,16 @@ static void pack_panel(const struct product *p, size_t panel, uint32_t *out)
 /* ---- multiplying ---- */
 
 /* Rows [from, to) of C times one packed panel; `a` holds those rows. */
-static void multiply(const struct product *p, size_t from, size_t to, size_t panel, const uint32_t *a, const uint32_t *b)
+static void multiply(const struct product *p, size_t from, size_t to, size_t panel, const uint32_t *a,
+                     const uint32_t *b)
 {
     const struct gemm_kernel *kernel = p->gemm->kernel;
     size_t rows = (size_t)kernel->rows, width = (size_t)kernel->panel, column = panel * width;
     size_t count = least(width, p->n - column);
     for (size_t row = from; row < to; row += rows) {
         int have = (int)least(rows, to - row);
-        kernel->tile(have, count, p->units, packed_at(p, a, row - from), b, p->c + row * p->c_width + column, p->c_width, p->add);
+        kernel->tile(have, count, p->units, packed_at(p, a, row - from), b, p->c + row * p->c_width + column,
+                     p->c_width, p->add);
     }
 }
 
@@ -294,15 +299,18 @@ static void run_alone(struct product *block, int thread)
     }
 }
 
-void gemm(struct gemm *gemm, size_t m, size_t n, size_t k, struct matrix a, struct matrix b, real *c, size_t c_width, bool add)
+void gemm(struct gemm *gemm, size_t m, size_t n, size_t k, struct matrix a, struct matrix b, real *c, size_t c_width,
+          bool add)
 {
-    struct product whole = { .gemm = gemm, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_width = c_width, .add = add };
+    struct product whole = { .gemm = gemm, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_width = c_width,
+                             .add = add };
     each_block(&whole, run_pool, 0);
 }
 
 void gemm_alone(struct gemm *gemm, int thread, size_t m, size_t n, size_t k, struct matrix a, struct matrix b,
                 real *c, size_t c_width, bool add)
 {
-    struct product whole = { .gemm = gemm, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_width = c_width, .add = add };
+    struct product whole = { .gemm = gemm, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_width = c_width,
+                             .add = add };
     each_block(&whole, run_alone, thread);
 }

@@ -20,7 +20,8 @@
 #include <stddef.h>
 
 enum gemm_precision { GEMM_F32, GEMM_BF16 };
-enum { GEMM_K_UNITS = 512 };             /* of k in one block: 512 in fp32, 1024 in bf16; a packed panel of 64 is 128 KB */
+/* of k in one block: 512 in fp32, 1024 in bf16; a packed panel of 64 is 128 KB */
+enum { GEMM_K_UNITS = 512 };
 
 struct matrix {
     const real *data;
@@ -41,13 +42,15 @@ struct gemm;
 
 /* gemm() takes products where min(m, n) <= side_max, gemm_alone() where m <= alone_max.
  * GEMM_BF16 needs gemm_has_bf16().  `kernel` NULL: the best of this CPU; else "plain", "avx2", "avx512". */
-struct gemm *gemm_new(struct pool *pool, enum gemm_precision precision, const char *kernel, size_t side_max, size_t alone_max);
+struct gemm *gemm_new(struct pool *pool, enum gemm_precision precision, const char *kernel, size_t side_max,
+                      size_t alone_max);
 void gemm_free(struct gemm *gemm);       /* NULL is fine */
 bool gemm_has_bf16(void);
 const char *gemm_kernel_name(const struct gemm *gemm);   /* "avx512-bf16" */
 size_t gemm_scratch_size(const struct gemm *gemm);       /* bytes */
 
-void gemm(struct gemm *gemm, size_t m, size_t n, size_t k, struct matrix a, struct matrix b, real *c, size_t c_width, bool add);
+void gemm(struct gemm *gemm, size_t m, size_t n, size_t k, struct matrix a, struct matrix b, real *c, size_t c_width,
+          bool add);
 void gemm_alone(struct gemm *gemm, int thread, size_t m, size_t n, size_t k, struct matrix a, struct matrix b,
                 real *c, size_t c_width, bool add);
 

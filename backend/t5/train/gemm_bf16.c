@@ -16,8 +16,9 @@ static inline __mmask16 mask_of(size_t count)
     return (__mmask16)(count >= 16 ? 0xffff : (1u << count) - 1);
 }
 
-static inline __attribute__((always_inline)) void tile_of(const int rows, size_t columns, size_t units, struct packed_rows a,
-                                                          const uint32_t *b, float *c, size_t c_width, bool add)
+static inline __attribute__((always_inline)) void tile_of(const int rows, size_t columns, size_t units,
+                                                          struct packed_rows a, const uint32_t *b, float *c,
+                                                          size_t c_width, bool add)
 {
     __m512 sum[ROWS][VECTORS];
     for (int row = 0; row < rows; row++)
@@ -42,7 +43,8 @@ static inline __attribute__((always_inline)) void tile_of(const int rows, size_t
         }
 }
 
-static void tile(int rows, size_t columns, size_t units, struct packed_rows a, const uint32_t *b, float *c, size_t c_width, bool add)
+static void tile(int rows, size_t columns, size_t units, struct packed_rows a, const uint32_t *b, float *c,
+                 size_t c_width, bool add)
 {
     switch (rows) {
     case 1: tile_of(1, columns, units, a, b, c, c_width, add); return;
@@ -88,7 +90,8 @@ static void pack_turned(const float *from, size_t step, size_t columns, size_t k
             __m512i r[16];
             size_t units = k - at < 32 ? (k - at + 1) / 2 : 16;
             for (size_t i = 0; i < 16; i++)
-                r[i] = column + i < columns ? pairs_at(from + (column + i) * step + at, k - at) : _mm512_setzero_si512();
+                r[i] = column + i < columns ? pairs_at(from + (column + i) * step + at, k - at)
+                                            : _mm512_setzero_si512();
             turn16(r);
             for (size_t i = 0; i < units; i++)
                 _mm512_storeu_si512(to + (at / 2 + i) * PANEL + column, r[i]);

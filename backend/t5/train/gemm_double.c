@@ -7,7 +7,8 @@ struct gemm {
     char unused;
 };
 
-struct gemm *gemm_new(struct pool *pool, enum gemm_precision precision, const char *kernel, size_t side_max, size_t alone_max)
+struct gemm *gemm_new(struct pool *pool, enum gemm_precision precision, const char *kernel, size_t side_max,
+                      size_t alone_max)
 {
     (void)pool, (void)precision, (void)kernel, (void)side_max, (void)alone_max;
     return mem_new(1, sizeof(struct gemm));
@@ -48,7 +49,8 @@ void gemm_alone(struct gemm *gemm, int thread, size_t m, size_t n, size_t k, str
         }
 }
 
-void gemm(struct gemm *gemm, size_t m, size_t n, size_t k, struct matrix a, struct matrix b, real *c, size_t c_width, bool add)
+void gemm(struct gemm *gemm, size_t m, size_t n, size_t k, struct matrix a, struct matrix b, real *c, size_t c_width,
+          bool add)
 {
     gemm_alone(gemm, 0, m, n, k, a, b, c, c_width, add);
 }

@@ -22,7 +22,8 @@ struct gemm_kernel {
     int unit_k;                          /* k in a unit: 1 or 2 */
     int rows, panel;                     /* of a tile of C */
     /* C[rows, columns] (+)= A B over `units`; 1 <= rows <= kernel's, 1 <= columns <= panel */
-    void (*tile)(int rows, size_t columns, size_t units, struct packed_rows a, const uint32_t *b, float *c, size_t c_width, bool add);
+    void (*tile)(int rows, size_t columns, size_t units, struct packed_rows a, const uint32_t *b, float *c,
+                 size_t c_width, bool add);
     /* one row of k contiguous floats into units; [k, 2 units) is zero */
     void (*pack_row)(const float *from, size_t k, uint32_t *to);
     /* units of `count` columns that lie side by side: to[i] is (row0[i], row1[i]); row1 NULL: zero */

@@ -62,8 +62,8 @@ static void check(struct gemm *g, bool bf16, struct shape s, bool turn_a, bool t
                 sum += item_of(a, turn_a, s.m, s.k, i, k, bf16) * item_of(b, turn_b, s.k, s.n, k, j, bf16);
             /* k products of at most 1 each: rounding grows with sqrt(k) in the middle, k at worst */
             if (fabs((double)c[i * (s.n + 3) + j] - sum) > 2e-7 * (double)(s.k + 4))
-                fail_msg("%s %zux%zux%zu turned %d %d add %d alone %d at %zu %zu: %g for %g", gemm_kernel_name(g), s.m, s.n,
-                         s.k, turn_a, turn_b, add, alone, i, j, (double)c[i * (s.n + 3) + j], sum);
+                fail_msg("%s %zux%zux%zu turned %d %d add %d alone %d at %zu %zu: %g for %g", gemm_kernel_name(g), s.m,
+                         s.n, s.k, turn_a, turn_b, add, alone, i, j, (double)c[i * (s.n + 3) + j], sum);
         }
         for (size_t j = s.n; j < s.n + 3; j++)   /* beside the matrix nothing is touched */
             assert_true(c[i * (s.n + 3) + j] == before[i * (s.n + 3) + j]);
@@ -72,7 +72,8 @@ static void check(struct gemm *g, bool bf16, struct shape s, bool turn_a, bool t
 }
 
 static const struct shape shapes[] = {
-    { 1, 1, 1 }, { 6, 64, 2 }, { 7, 65, 33 }, { 5, 3, 1030 }, { 50, 130, 71 }, { 130, 50, 513 }, { 97, 200, 1100 }, { 2, 70, 2 },
+    { 1, 1, 1 }, { 6, 64, 2 }, { 7, 65, 33 }, { 5, 3, 1030 }, { 50, 130, 71 }, { 130, 50, 513 }, { 97, 200, 1100 },
+    { 2, 70, 2 },
 };
 
 static void check_kernel(struct gemm *g, bool bf16)
@@ -116,6 +117,7 @@ static void threads_do_not_change_a_bit(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_kernel_multiplies), cmocka_unit_test(threads_do_not_change_a_bit) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_kernel_multiplies),
+                                        cmocka_unit_test(threads_do_not_change_a_bit) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ static void begin_group(struct layout *layout)
     layout->total = (layout->total + ALIGN_ITEMS - 1) / ALIGN_ITEMS * ALIGN_ITEMS;
 }
 
-__attribute__((format(printf, 4, 5))) static size_t add(struct layout *layout, size_t rows, size_t columns, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static size_t add(struct layout *layout, size_t rows, size_t columns,
+                                                        const char *format, ...)
 {
     struct layout_tensor *tensor = &layout->tensors[layout->tensor_count++];
     va_list arguments;
@@ -31,8 +32,8 @@ __attribute__((format(printf, 4, 5))) static size_t add(struct layout *layout, s
 }
 
 /* "encoder.block.0.layer.0.SelfAttention" */
-static void add_attention(struct layout *layout, const char *stack, int block, int layer, const char *name, size_t *out_bias,
-                          struct layout_attention *out)
+static void add_attention(struct layout *layout, const char *stack, int block, int layer, const char *name,
+                          size_t *out_bias, struct layout_attention *out)
 {
     size_t D = layout->D, I = layout->I;
     begin_group(layout);
@@ -78,12 +79,14 @@ struct layout *layout_new(const struct t5_config *config)
     layout->decoder = mem_new((size_t)decoder, sizeof *layout->decoder);
     layout->embedding = layout->head = add(layout, layout->V, layout->D, "shared.weight");
     for (int i = 0; i < encoder; i++) {
-        add_attention(layout, "encoder", i, 0, "SelfAttention", i ? NULL : &layout->encoder_bias, &layout->encoder[i].self);
+        add_attention(layout, "encoder", i, 0, "SelfAttention", i ? NULL : &layout->encoder_bias,
+                      &layout->encoder[i].self);
         add_feed_forward(layout, "encoder", i, 1, &layout->encoder[i]);
     }
     layout->encoder_norm = add(layout, layout->D, 0, "encoder.final_layer_norm.weight");
     for (int i = 0; i < decoder; i++) {
-        add_attention(layout, "decoder", i, 0, "SelfAttention", i ? NULL : &layout->decoder_bias, &layout->decoder[i].self);
+        add_attention(layout, "decoder", i, 0, "SelfAttention", i ? NULL : &layout->decoder_bias,
+                      &layout->decoder[i].self);
         add_attention(layout, "decoder", i, 1, "EncDecAttention", NULL, &layout->decoder[i].cross);
         add_feed_forward(layout, "decoder", i, 2, &layout->decoder[i]);
     }
@@ -134,8 +137,8 @@ static double deviation(const struct layout *layout, const char *name)
         const char *part;
         double deviation;
     } table[] = {
-        { "shared", 1 }, { "lm_head", 1 }, { ".q.", 1 / sqrt(D * d_kv) }, { ".k.", 1 / sqrt(D) }, { ".v.", 1 / sqrt(D) },
-        { ".o.", 1 / sqrt((double)layout->I) }, { "relative_attention_bias", 1 / sqrt(D) },
+        { "shared", 1 }, { "lm_head", 1 }, { ".q.", 1 / sqrt(D * d_kv) }, { ".k.", 1 / sqrt(D) },
+        { ".v.", 1 / sqrt(D) }, { ".o.", 1 / sqrt((double)layout->I) }, { "relative_attention_bias", 1 / sqrt(D) },
         { ".wi", 1 / sqrt(D) }, { ".wo", 1 / sqrt((double)layout->F) },
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

@@ -184,14 +184,16 @@ static void linear_dw(struct net *net, size_t N, size_t in, size_t out, const re
 }
 
 /* dx [N,in] (+)= dy w */
-static void linear_dx(struct net *net, size_t N, size_t in, size_t out, const real *dy, size_t weight, real *dx, bool add)
+static void linear_dx(struct net *net, size_t N, size_t in, size_t out, const real *dy, size_t weight, real *dx,
+                      bool add)
 {
     gemm(net->gemm, N, in, out, matrix_rows(dy, out), matrix_rows(net->params + weight, in), dx, in, add);
 }
 
 /* ---- sublayers ---- */
 
-enum place { PLACE_INPUT, PLACE_SELF, PLACE_SELF_OUT, PLACE_CROSS, PLACE_CROSS_OUT, PLACE_INNER, PLACE_FF_OUT, PLACE_OUTPUT, PLACE_COUNT };
+enum place { PLACE_INPUT, PLACE_SELF, PLACE_SELF_OUT, PLACE_CROSS, PLACE_CROSS_OUT, PLACE_INNER, PLACE_FF_OUT,
+             PLACE_OUTPUT, PLACE_COUNT };
 
 /* side 0: encoder, 1: decoder */
 static struct dropout drop_at(const struct net *net, int side, int layer, enum place where)
@@ -201,13 +203,14 @@ static struct dropout drop_at(const struct net *net, int side, int layer, enum p
 
 static void norm(struct net *net, size_t N, const real *x, size_t weight, real *y)
 {
-    rmsnorm_forward(net->pool, N, net->layout->D, x, net->params + weight, (real)net->layout->config.layer_norm_epsilon, y);
+    rmsnorm_forward(net->pool, N, net->layout->D, x, net->params + weight, (real)net->layout->config.layer_norm_epsilon,
+                    y);
 }
 
 static void norm_back(struct net *net, size_t N, const real *x, size_t weight, const real *dy, real *dx)
 {
-    rmsnorm_backward(net->pool, N, net->layout->D, x, net->params + weight, (real)net->layout->config.layer_norm_epsilon, dy, dx,
-                     net->grads + weight, net->partial);
+    rmsnorm_backward(net->pool, N, net->layout->D, x, net->params + weight,
+                     (real)net->layout->config.layer_norm_epsilon, dy, dx, net->grads + weight, net->partial);
 }
 
 static size_t rows_of(const struct net *net, int side)
@@ -220,11 +223,18 @@ static struct attention attention_of(struct net *net, int side, int layer, bool 
 {
     size_t I = net->layout->I;
     struct attention a = {
-        .pool = net->pool, .gemm = net->gemm, .B = net->batch->B, .H = (size_t)net->layout->config.head_count,
-        .d_kv = (size_t)net->layout->config.d_kv, .context_width = I,
+        .pool = net->pool,
+        .gemm = net->gemm,
+        .B = net->batch->B,
+        .H = (size_t)net->layout->config.head_count,
+        .d_kv = (size_t)net->layout->config.d_kv,
+        .context_width = I,
         .query_start = side ? net->batch->target_start : net->batch->input_start,
-        .dropout_key = net->key ^ mix64((uint64_t)((side * 1024 + layer) * PLACE_COUNT) + (cross ? PLACE_CROSS : PLACE_SELF)),
-        .dropout_rate = net->rate, .scratch = net->scores, .scratch_size = net->scratch_size,
+        .dropout_key = net->key ^
+                       mix64((uint64_t)((side * 1024 + layer) * PLACE_COUNT) + (cross ? PLACE_CROSS : PLACE_SELF)),
+        .dropout_rate = net->rate,
+        .scratch = net->scores,
+        .scratch_size = net->scratch_size,
     };
     a.key_start = cross ? net->batch->input_start : a.query_start;
     a.q = cross ? l->q : l->qkv;
@@ -239,8 +249,8 @@ static struct attention attention_of(struct net *net, int side, int layer, bool 
 }
 
 /* out = x + dropout(o(context)) */
-static void output_forward(struct net *net, int side, int layer, enum place where, size_t in, const real *y, size_t weight,
-                           const real *x, real *out)
+static void output_forward(struct net *net, int side, int layer, enum place where, size_t in, const real *y,
+                           size_t weight, const real *x, real *out)
 {
     size_t N = rows_of(net, side), D = net->layout->D;
     linear(net, N, in, D, y, weight, net->t);
@@ -248,7 +258,8 @@ static void output_forward(struct net *net, int side, int layer, enum place wher
 }
 
 /* Gradients of the weight and of y [N,in]; dx itself goes on along the residual. */
-static void output_backward(struct net *net, int side, int layer, enum place where, size_t in, const real *y, size_t weight, real *dy)
+static void output_backward(struct net *net, int side, int layer, enum place where, size_t in, const real *y,
+                            size_t weight, real *dy)
 {
     size_t N = rows_of(net, side), D = net->layout->D;
     residual_backward(net->pool, N, D, drop_at(net, side, layer, where), net->dx, net->t);
@@ -271,7 +282,8 @@ static void self_backward(struct net *net, int side, int layer, struct layer *l,
     size_t N = rows_of(net, side), D = net->layout->D, I = net->layout->I;
     output_backward(net, side, layer, PLACE_SELF_OUT, I, l->context, w->o, net->dmiddle);
     struct attention a = attention_of(net, side, layer, false, l);
-    attention_backward(&a, net->dmiddle, net->dqkv, net->dqkv + I, net->dqkv + 2 * I, net->dbias[side], net->bias_partial);
+    attention_backward(&a, net->dmiddle, net->dqkv, net->dqkv + I, net->dqkv + 2 * I, net->dbias[side],
+                       net->bias_partial);
     norm(net, N, l->x, w->norm, net->normed);
     linear_dw(net, N, D, 3 * I, net->normed, net->dqkv, w->qkv);
     linear_dx(net, N, D, 3 * I, net->dqkv, w->qkv, net->t, false);
@@ -391,7 +403,8 @@ static void stack_forward(struct net *net, int side)
     struct layer *stack = side ? net->decoder : net->encoder;
     spread_bias(net, side);
     embedding_forward(net->pool, rows_of(net, side), net->layout->D, drop_at(net, side, layers, PLACE_INPUT),
-                      side ? net->batch->decoder_ids : net->batch->input_ids, net->params + net->layout->embedding, stack[0].x);
+                      side ? net->batch->decoder_ids : net->batch->input_ids, net->params + net->layout->embedding,
+                      stack[0].x);
     for (int i = 0; i < layers; i++)
         layer_forward(net, side, i);
 }
@@ -406,7 +419,8 @@ static void stack_backward(struct net *net, int side)
         layer_backward(net, side, i);
     gather_bias(net, side);
     embedding_backward(net->pool, rows_of(net, side), net->layout->D, drop_at(net, side, layers, PLACE_INPUT),
-                       side ? net->batch->decoder_ids : net->batch->input_ids, net->dx, net->grads + net->layout->embedding);
+                       side ? net->batch->decoder_ids : net->batch->input_ids, net->dx,
+                       net->grads + net->layout->embedding);
 }
 
 /* A tied head reads the hidden state times d_model^-0.5 (Raffel et al. 2020; Mesh TensorFlow). */
@@ -421,7 +435,8 @@ static void final_forward(struct net *net, int side, real scale, real *out)
     const struct layout *layout = net->layout;
     int layers = side ? layout->config.decoder_layer_count : layout->config.layer_count;
     size_t N = rows_of(net, side);
-    norm(net, N, side ? net->decoder[layers].x : net->encoder[layers].x, side ? layout->decoder_norm : layout->encoder_norm, out);
+    norm(net, N, side ? net->decoder[layers].x : net->encoder[layers].x,
+         side ? layout->decoder_norm : layout->encoder_norm, out);
     dropout_rows(net->pool, N, layout->D, drop_at(net, side, layers, PLACE_OUTPUT), scale, out, out);
 }
 
@@ -433,8 +448,8 @@ static void final_backward(struct net *net, int side, real scale, real *dy)
     size_t N = rows_of(net, side);
     dropout_rows(net->pool, N, layout->D, drop_at(net, side, layers, PLACE_OUTPUT), scale, dy, dy);
     memset(net->dx, 0, N * layout->D * sizeof(real));
-    norm_back(net, N, side ? net->decoder[layers].x : net->encoder[layers].x, side ? layout->decoder_norm : layout->encoder_norm,
-              dy, net->dx);
+    norm_back(net, N, side ? net->decoder[layers].x : net->encoder[layers].x,
+              side ? layout->decoder_norm : layout->encoder_norm, dy, net->dx);
 }
 
 /* ---- the head ---- */
@@ -468,8 +483,8 @@ static void head(struct net *net, const real *hidden, double scale, real *dhidde
         cross_entropy(net->pool, rows, V, labels, (real)scale, net->logits, net->losses + from);
         if (!dhidden)
             continue;
-        gemm(net->gemm, V, D, rows, matrix_turned(net->logits, V), matrix_rows(hidden + from * D, D), net->grads + layout->head, D,
-             net->add || from > 0);
+        gemm(net->gemm, V, D, rows, matrix_turned(net->logits, V), matrix_rows(hidden + from * D, D),
+             net->grads + layout->head, D, net->add || from > 0);
         linear_dx(net, rows, D, V, net->logits, layout->head, dhidden + from * D, false);
     }
 }
@@ -510,7 +525,8 @@ static void clear_grads(struct net *net)
     }
 }
 
-double net_step(struct net *net, const real *params, const struct net_batch *batch, uint64_t key, double scale, bool add, real *grads)
+double net_step(struct net *net, const real *params, const struct net_batch *batch, uint64_t key, double scale,
+                bool add, real *grads)
 {
     begin(net, params, batch);
     net->grads = grads;

@@ -44,7 +44,8 @@ const char *net_kernel_name(const struct net *net);
 
 /* The sum of the losses; gradients of (scale * sum) go to `grads`, added when `add`.  `key` chooses what
  * dropout drops. */
-double net_step(struct net *net, const real *params, const struct net_batch *batch, uint64_t key, double scale, bool add, real *grads);
+double net_step(struct net *net, const real *params, const struct net_batch *batch, uint64_t key, double scale,
+                bool add, real *grads);
 /* The sum of the losses, without dropout; out_right: labels whose logit is the largest (NULL: not counted). */
 double net_loss(struct net *net, const real *params, const struct net_batch *batch, size_t *out_right);
 

@@ -67,8 +67,8 @@ INLINE real mean_product(const real *w, const real *dy, const real *x, size_t D)
     return lanes_sum(&lanes) / (real)D;
 }
 
-CLONES static void rmsnorm_back_row(const real *restrict x, const real *restrict w, const real *restrict dy, size_t D, real eps,
-                                    real *restrict dx, real *restrict dw)
+CLONES static void rmsnorm_back_row(const real *restrict x, const real *restrict w, const real *restrict dy, size_t D,
+                                    real eps, real *restrict dx, real *restrict dw)
 {
     real r = rms_inverse(x, D, eps), pull = mean_product(w, dy, x, D) * r * r;
     for (size_t i = 0; i < D; i++) {
@@ -137,7 +137,8 @@ static void dropout_item(void *context, int item, int thread)
     dropout_span(op->y, op->x, op->drop, op->scale, at.from * op->D, at.to * op->D);
 }
 
-void residual_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const real *x, const real *y, real *out)
+void residual_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const real *x, const real *y,
+                      real *out)
 {
     each_rows(pool, &(struct op){ .N = N, .D = D, .drop = drop, .x = x, .dy = y, .y = out }, residual_item);
 }
@@ -172,8 +173,8 @@ INLINE real gelu_slope(real a, real *out_gelu)
 }
 
 /* One row; `first` is its first element's number for dropout. */
-CLONES static void gated_row(const real *restrict a, const real *restrict b, size_t F, struct dropout drop, uint32_t first,
-                             real *restrict y)
+CLONES static void gated_row(const real *restrict a, const real *restrict b, size_t F, struct dropout drop,
+                             uint32_t first, real *restrict y)
 {
     for (size_t i = 0; i < F; i++)
         y[i] = gelu(a[i]) * b[i];
@@ -209,9 +210,10 @@ void activation_forward(struct pool *pool, size_t N, size_t F, bool gated, struc
 
 enum { GATED_BLOCK = 512 };
 
-/* a and b become their gradients, block by block: dy with its dropped elements first, so that the long loop has no branch. */
-CLONES static void gated_back_row(const real *restrict dy, size_t F, struct dropout drop, uint32_t first, real *restrict a,
-                                  real *restrict b)
+/* a and b become their gradients, block by block: dy with its dropped elements first, so that the long loop has no
+ * branch. */
+CLONES static void gated_back_row(const real *restrict dy, size_t F, struct dropout drop, uint32_t first,
+                                  real *restrict a, real *restrict b)
 {
     real kept[GATED_BLOCK];
     for (size_t from = 0; from < F; from += GATED_BLOCK) {
@@ -248,9 +250,11 @@ static void activation_back_item(void *context, int item, int thread)
     }
 }
 
-void activation_backward(struct pool *pool, size_t N, size_t F, bool gated, struct dropout drop, const real *dy, real *ab)
+void activation_backward(struct pool *pool, size_t N, size_t F, bool gated, struct dropout drop, const real *dy,
+                         real *ab)
 {
-    each_rows(pool, &(struct op){ .N = N, .D = F, .gated = gated, .drop = drop, .dy = dy, .y = ab }, activation_back_item);
+    each_rows(pool, &(struct op){ .N = N, .D = F, .gated = gated, .drop = drop, .dy = dy,
+                                  .y = ab }, activation_back_item);
 }
 
 /* ---- bf16 ---- */
@@ -316,7 +320,8 @@ static void embedding_item(void *context, int item, int thread)
         dropout_span(op->y, op->y, op->drop, 1, at.from * op->D, at.to * op->D);
 }
 
-void embedding_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids, const real *table, real *x)
+void embedding_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids,
+                       const real *table, real *x)
 {
     each_rows(pool, &(struct op){ .N = N, .D = D, .drop = drop, .ids = ids, .w = table, .y = x }, embedding_item);
 }
@@ -342,7 +347,8 @@ static void embedding_back_item(void *context, int item, int thread)
     }
 }
 
-void embedding_backward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids, const real *dx, real *dtable)
+void embedding_backward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids, const real *dx,
+                        real *dtable)
 {
     struct op op = { .N = N, .D = D, .drop = drop, .ids = ids, .dy = dx, .dw = dtable };
     pool_run(pool, embedding_back_item, &op, (int)((D + EMBEDDING_COLUMNS - 1) / EMBEDDING_COLUMNS));

@@ -31,29 +31,35 @@ void rmsnorm_backward(struct pool *pool, size_t N, size_t D, const real *x, cons
                       real *dx, real *dw, real *partial);
 
 /* out = x + dropout(y): the residual.   x, y, out [N,D]. */
-void residual_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const real *x, const real *y, real *out);
+void residual_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const real *x, const real *y,
+                      real *out);
 /* dy = dropout(dx), the same elements; dx stays as it is for the other branch. */
 void residual_backward(struct pool *pool, size_t N, size_t D, struct dropout drop, const real *dx, real *dy);
 /* y = scale * dropout(x), in place when y is x; its own backward with dx = scale * dropout(dy). */
 void dropout_rows(struct pool *pool, size_t N, size_t D, struct dropout drop, real scale, const real *x, real *y);
 
-/* Feed-forward's middle.  Gated: ab [N,2F] is (a, b), y = gelu(a) b, gelu by tanh (Hendrycks & Gimpel 2016, "gelu_new");
- * else ab [N,F] is a, y = max(a, 0).  Then dropout.   y [N,F]. */
-void activation_forward(struct pool *pool, size_t N, size_t F, bool gated, struct dropout drop, const real *ab, real *y);
+/* Feed-forward's middle.  Gated: ab [N,2F] is (a, b), y = gelu(a) b, gelu by tanh (Hendrycks & Gimpel 2016,
+ * "gelu_new"); else ab [N,F] is a, y = max(a, 0).  Then dropout.   y [N,F]. */
+void activation_forward(struct pool *pool, size_t N, size_t F, bool gated, struct dropout drop, const real *ab,
+                        real *y);
 /* ab becomes d(ab): the values are not needed after. */
-void activation_backward(struct pool *pool, size_t N, size_t F, bool gated, struct dropout drop, const real *dy, real *ab);
+void activation_backward(struct pool *pool, size_t N, size_t F, bool gated, struct dropout drop, const real *dy,
+                         real *ab);
 
 /* x [N,D] rounded to bf16 (to nearest, ties to even), and back.   half [N,D]. */
 void halve_rows(struct pool *pool, size_t N, size_t D, const real *x, uint16_t *half);
 void unhalve_rows(struct pool *pool, size_t N, size_t D, const uint16_t *half, real *x);
 
 /* x[n] = dropout(table[ids[n]]).   table [V,D]; x [N,D]. */
-void embedding_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids, const real *table, real *x);
+void embedding_forward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids,
+                       const real *table, real *x);
 /* dtable[ids[n]] += dropout(dx[n]), in the order of n. */
-void embedding_backward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids, const real *dx, real *dtable);
+void embedding_backward(struct pool *pool, size_t N, size_t D, struct dropout drop, const int32_t *ids, const real *dx,
+                        real *dtable);
 
 /* losses[n] = -log softmax(logits[n])[labels[n]]; a label < 0 (-100) is ignored: loss and gradient 0.
  * logits [N,V] become d(logits), times `scale` (1 / number of labels, for a mean). */
-void cross_entropy(struct pool *pool, size_t N, size_t V, const int32_t *labels, real scale, real *logits, real *losses);
+void cross_entropy(struct pool *pool, size_t N, size_t V, const int32_t *labels, real scale, real *logits,
+                   real *losses);
 
 #endif

@@ -27,7 +27,8 @@ static double norm_loss(void *context)
 static void norm_has_its_gradient(void **unused)
 {
     struct site s = { .x = check_block(N * D), .w = check_block(D), .y = check_block(N * D), .c = check_block(N * D) };
-    real *dx = mem_new(N * D, sizeof *dx), *dw = mem_new(D, sizeof *dw), *partial = mem_new(op_blocks(N) * D, sizeof *partial);
+    real *dx = mem_new(N * D, sizeof *dx), *dw = mem_new(D, sizeof *dw),
+         *partial = mem_new(op_blocks(N) * D, sizeof *partial);
     (void)unused;
     rmsnorm_backward(pool, N, D, s.x, s.w, REAL(1e-6), s.c, dx, dw, partial);
     check_gradient("norm x", norm_loss, &s, s.x, N * D, 1, dx);
@@ -44,7 +45,8 @@ static double residual_loss(void *context)
 
 static void residual_has_its_gradient(void **unused)
 {
-    struct site s = { .x = check_block(N * D), .w = check_block(N * D), .y = check_block(N * D), .c = check_block(N * D), .drop = half };
+    struct site s = { .x = check_block(N * D), .w = check_block(N * D), .y = check_block(N * D),
+                      .c = check_block(N * D), .drop = half };
     real *dx = mem_new(N * D, sizeof *dx);
     size_t dropped = 0;
     (void)unused;
@@ -68,8 +70,8 @@ static void activations_have_their_gradients(void **unused)
 {
     (void)unused;
     for (int how = 0; how < 4; how++) {
-        struct site s = { .x = check_block(N * 2 * F), .y = check_block(N * F), .c = check_block(N * F), .gated = how & 1,
-                          .drop = how & 2 ? half : none };
+        struct site s = { .x = check_block(N * 2 * F), .y = check_block(N * F), .c = check_block(N * F),
+                          .gated = how & 1, .drop = how & 2 ? half : none };
         size_t count = N * F * (s.gated ? 2 : 1);
         real *dx = mem_new(count, sizeof *dx);
         memcpy(dx, s.x, count * sizeof *dx);
@@ -91,7 +93,8 @@ static void embedding_has_its_gradient(void **unused)
     int32_t ids[N];
     for (int i = 0; i < N; i++)
         ids[i] = i * i % V;                                 /* some twice, some never */
-    struct site s = { .table = check_block(V * D), .y = check_block(N * D), .c = check_block(N * D), .ids = ids, .drop = half };
+    struct site s = { .table = check_block(V * D), .y = check_block(N * D), .c = check_block(N * D), .ids = ids,
+                      .drop = half };
     real *dtable = mem_new(V * D, sizeof *dtable);
     (void)unused;
     embedding_backward(pool, N, D, s.drop, ids, s.c, dtable);
@@ -140,18 +143,19 @@ static double attention_loss(void *context)
 
 static struct attention attention_site(struct site *s, bool self, bool causal, bool dropped)
 {
-    struct attention a = { .pool = pool, .gemm = gemm_new(pool, GEMM_F32, NULL, 64, 64), .B = 3, .H = HEADS, .d_kv = D_KV,
-                           .query_start = query_start, .key_start = self ? query_start : key_start, .q = s->x, .k = s->x + I,
-                           .v = s->x + 2 * I, .q_width = 3 * I, .k_width = 3 * I, .v_width = 3 * I, .context_width = I,
-                           .bias = self ? s->bias : NULL, .span = SPAN, .causal = causal, .dropout_key = 5,
-                           .dropout_rate = dropped ? 0.5 : 0, .scratch_size = 64 };
+    struct attention a = { .pool = pool, .gemm = gemm_new(pool, GEMM_F32, NULL, 64, 64), .B = 3, .H = HEADS,
+                           .d_kv = D_KV, .query_start = query_start, .key_start = self ? query_start : key_start,
+                           .q = s->x, .k = s->x + I, .v = s->x + 2 * I, .q_width = 3 * I, .k_width = 3 * I,
+                           .v_width = 3 * I, .context_width = I, .bias = self ? s->bias : NULL, .span = SPAN,
+                           .causal = causal, .dropout_key = 5, .dropout_rate = dropped ? 0.5 : 0, .scratch_size = 64 };
     a.scratch = check_block((size_t)pool_threads(pool) * 2 * a.scratch_size);
     return a;
 }
 
 static void check_attention(bool self, bool causal, bool dropped)
 {
-    struct site s = { .x = check_block(TQ * 3 * I), .bias = check_block(BIAS), .y = check_block(TQ * I), .c = check_block(TQ * I) };
+    struct site s = { .x = check_block(TQ * 3 * I), .bias = check_block(BIAS), .y = check_block(TQ * I),
+                      .c = check_block(TQ * I) };
     real *dx = mem_new(TQ * 3 * I, sizeof *dx), *dbias = mem_new(BIAS, sizeof *dbias), *partial = check_block(3 * BIAS);
     s.attention = attention_site(&s, self, causal, dropped);
     attention_backward(&s.attention, s.c, dx, dx + I, dx + 2 * I, self ? dbias : NULL, partial);

@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-enum { CHUNK = 1 << 16, CHUNKS_MAX = 1 << 16 };   /* items of one pool item: 256 KB of gradients; up to 4.3 G parameters */
+/* items of one pool item: 256 KB of gradients; up to 4.3 G parameters */
+enum { CHUNK = 1 << 16, CHUNKS_MAX = 1 << 16 };
 
 #define EPS_SQUARE REAL(1e-30)           /* arXiv:1804.04235 table 1: eps1, eps2, d, and 0.8 of b2 */
 #define EPS_SCALE 1e-3
@@ -90,10 +91,11 @@ static double norm_of(struct update *u, struct pool *pool)
 
 /* ---- AdamW ---- */
 
-CLONES static void adamw_span(const struct update *u, const real *restrict grads, size_t count, real *restrict p, real *restrict m,
-                              real *restrict v)
+CLONES static void adamw_span(const struct update *u, const real *restrict grads, size_t count, real *restrict p,
+                              real *restrict m, real *restrict v)
 {
-    real factor = u->factor, keep = u->keep, b1 = u->b1, b2 = u->b2, rate = u->rate, eps = u->eps, root = u->root_correction;
+    real factor = u->factor, keep = u->keep, b1 = u->b1, b2 = u->b2, rate = u->rate, eps = u->eps,
+         root = u->root_correction;
     for (size_t i = 0; i < count; i++) {
         real g = grads[i] * factor;
         m[i] += (1 - b1) * (g - m[i]);
@@ -170,8 +172,8 @@ CLONES static void subtract_scaled(const real *g, const real *column_scale, real
 }
 
 /* The second moment's new rows and columns.  `sums` [columns] is scratch. */
-static void factor_moments(const struct update *u, const struct layout_tensor *tensor, const real *g, real *rows, real *columns,
-                           real *sums)
+static void factor_moments(const struct update *u, const struct layout_tensor *tensor, const real *g, real *rows,
+                           real *columns, real *sums)
 {
     real b2 = (real)u->beta2_now;
     memset(sums, 0, tensor->columns * sizeof *sums);
@@ -184,8 +186,8 @@ static void factor_moments(const struct update *u, const struct layout_tensor *t
 }
 
 /* A matrix: u = g / sqrt(r c^T / mean r).  `scale` [columns] is scratch: 1 / sqrt(c). */
-static void adafactor_matrix(const struct update *u, const struct layout_tensor *tensor, const real *g, real *p, real *state,
-                             real *scale, double step)
+static void adafactor_matrix(const struct update *u, const struct layout_tensor *tensor, const real *g, real *p,
+                             real *state, real *scale, double step)
 {
     real *rows = state, *columns = state + tensor->rows;
     double mean = 0, squares_sum = 0, count = (double)layout_count(tensor);
@@ -198,11 +200,13 @@ static void adafactor_matrix(const struct update *u, const struct layout_tensor 
         squares_sum += scaled_squares(g + i * tensor->columns, scale, tensor->columns) * mean / (double)rows[i];
     double rms = sqrt(squares_sum / count) / UPDATE_RMS_MAX;
     for (size_t i = 0; i < tensor->rows; i++)
-        subtract_scaled(g + i * tensor->columns, scale, (real)(step / (rms > 1 ? rms : 1) * sqrt(mean / (double)rows[i])),
-                        tensor->columns, p + i * tensor->columns);
+        subtract_scaled(g + i * tensor->columns, scale,
+                        (real)(step / (rms > 1 ? rms : 1) * sqrt(mean / (double)rows[i])), tensor->columns,
+                        p + i * tensor->columns);
 }
 
-static void adafactor_vector(const struct update *u, const struct layout_tensor *tensor, const real *g, real *p, real *v, double step)
+static void adafactor_vector(const struct update *u, const struct layout_tensor *tensor, const real *g, real *p,
+                             real *v, double step)
 {
     real b2 = (real)u->beta2_now;
     double squares_sum = 0;
@@ -251,8 +255,8 @@ size_t optimizer_state_items(const struct layout *layout, enum optimizer_kind ki
     return items;
 }
 
-double optimizer_step(const struct layout *layout, struct pool *pool, const struct optimizer_options *options, int64_t step,
-                      const real *grads, real *params, real *state)
+double optimizer_step(const struct layout *layout, struct pool *pool, const struct optimizer_options *options,
+                      int64_t step, const real *grads, real *params, real *state)
 {
     struct update u = { .layout = layout, .grads = grads, .params = params, .state = state, .factor = 1 };
     double norm = norm_of(&u, pool);

@@ -31,7 +31,7 @@ struct optimizer_options {
 size_t optimizer_state_items(const struct layout *layout, enum optimizer_kind kind);
 double optimizer_rate(const struct optimizer_options *options, int64_t step);   /* step from 0 */
 /* One update; returns the norm of the gradients before clipping.  A norm that is not finite changes nothing. */
-double optimizer_step(const struct layout *layout, struct pool *pool, const struct optimizer_options *options, int64_t step,
-                      const real *grads, real *params, real *state);
+double optimizer_step(const struct layout *layout, struct pool *pool, const struct optimizer_options *options,
+                      int64_t step, const real *grads, real *params, real *state);
 
 #endif

@@ -139,7 +139,8 @@ bool pairs_read(const char *path, const struct t5_tokenizer *tokenizer, const st
 
 bool pairs_each(const char *path, pairs_visit *visit, void *context, struct err *err)
 {
-    return lines_read(path, TRAIN_LINE_SIZE_MAX, read_line, &(struct line_reader){ .visit = visit, .context = context }, err);
+    return lines_read(path, TRAIN_LINE_SIZE_MAX, read_line, &(struct line_reader){ .visit = visit,
+                                                                                   .context = context }, err);
 }
 
 void pairs_free(struct pairs *pairs)
@@ -206,12 +207,14 @@ void pairs_batch_fill(const struct pairs *pairs, const struct t5_config *config,
 {
     size_t Ne = 0, Nd = 0;
     for (size_t b = 0; b < count; b++) {
-        size_t pair = order[b], input = pairs->input_at[pair], target = pairs->target_at[pair], end = pairs->end_at[pair];
+        size_t pair = order[b], input = pairs->input_at[pair], target = pairs->target_at[pair],
+               end = pairs->end_at[pair];
         out->input_start[b] = Ne;
         out->target_start[b] = Nd;
         memcpy(out->input_ids + Ne, pairs->ids + input, (target - input) * sizeof *pairs->ids);
         memcpy(out->labels + Nd, pairs->ids + target, (end - target) * sizeof *pairs->ids);
-        net_shift_right(out->labels + Nd, end - target, config->decoder_start_id, config->pad_id, out->decoder_ids + Nd);
+        net_shift_right(out->labels + Nd, end - target, config->decoder_start_id, config->pad_id,
+                        out->decoder_ids + Nd);
         Ne += target - input;
         Nd += end - target;
     }
@@ -219,7 +222,8 @@ void pairs_batch_fill(const struct pairs *pairs, const struct t5_config *config,
     out->target_start[count] = Nd;
     out->label_count = Nd;               /* a text has no ignored labels */
     out->token_count = Ne + Nd;
-    out->net = (struct net_batch){ count, out->input_start, out->target_start, out->input_ids, out->decoder_ids, out->labels };
+    out->net = (struct net_batch){ count,          out->input_start, out->target_start,
+                                   out->input_ids, out->decoder_ids, out->labels };
 }
 
 void pairs_shuffle(const struct pairs *pairs, uint64_t seed, uint64_t epoch, uint32_t *order)

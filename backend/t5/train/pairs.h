@@ -21,7 +21,8 @@ struct pairs {
     size_t count, cut_count;
     int32_t *ids;                        /* input and target of each pair, one behind the other */
     size_t ids_count;
-    size_t *input_at, *target_at, *end_at;       /* [count]: input is [input_at, target_at), target [target_at, end_at) */
+    /* [count]: input is [input_at, target_at), target [target_at, end_at) */
+    size_t *input_at, *target_at, *end_at;
     size_t input_longest, target_longest;
     uint64_t hash;                       /* of all tokens, in order */
 };

@@ -62,7 +62,8 @@ static int32_t *unpad(const struct tensor *padded, int32_t pad, size_t *starts, 
 
 static struct case_data open_case(const char *dir)
 {
-    struct case_data c = { .model = open_file(dir, "model"), .train = open_file(dir, "train"), .trained = open_file(dir, "trained") };
+    struct case_data c = { .model = open_file(dir, "model"), .train = open_file(dir, "train"),
+                           .trained = open_file(dir, "trained") };
     struct err err = { 0 };
     if (!config_read(dir, &c.config, &err))
         fail_msg("%s", err.text);
@@ -76,8 +77,8 @@ static struct case_data open_case(const char *dir)
     c.limits.Nd = c.target_start[B];
     c.decoder_ids = mem_new(c.limits.Nd, sizeof *c.decoder_ids);
     for (size_t b = 0; b < B; b++)
-        net_shift_right(c.labels + c.target_start[b], c.target_start[b + 1] - c.target_start[b], c.config.decoder_start_id,
-                        c.config.pad_id, c.decoder_ids + c.target_start[b]);
+        net_shift_right(c.labels + c.target_start[b], c.target_start[b + 1] - c.target_start[b],
+                        c.config.decoder_start_id, c.config.pad_id, c.decoder_ids + c.target_start[b]);
     return c;
 }
 
@@ -141,7 +142,8 @@ static void check_case(const char *dir)
     struct net_options options = { .limits = c.limits };
     struct net *net = net_new(c.layout, c.pool, &options);
     size_t items = c.layout->total, labels = 0;
-    float *params = mem_new(items, 4), *grads = mem_new(items, 4), *state = mem_new(2 * items, 4), *buffer = mem_new(items, 4);
+    float *params = mem_new(items, 4), *grads = mem_new(items, 4), *state = mem_new(2 * items, 4),
+          *buffer = mem_new(items, 4);
     float losses[10];
     struct optimizer_options adamw = { .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01 };
     struct net_batch batch = { c.limits.B, c.input_start, c.target_start, c.input_ids, c.decoder_ids, c.labels };

@@ -39,8 +39,8 @@ struct trainer_options trainer_defaults(void)
 {
     return (struct trainer_options){
         .batch = 4, .accumulate = 1, .input_max = 512, .target_max = 128, .dropout = -1, .save_type = TENSOR_F32,
-        .optimizer = { .kind = OPTIMIZER_ADAMW, .schedule = SCHEDULE_LINEAR, .lr = 5e-5, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
-                       .weight_decay = 0.01, .clip_norm = 1 },
+        .optimizer = { .kind = OPTIMIZER_ADAMW, .schedule = SCHEDULE_LINEAR, .lr = 5e-5, .beta1 = 0.9, .beta2 = 0.999,
+                       .eps = 1e-8, .weight_decay = 0.01, .clip_norm = 1 },
     };
 }
 
@@ -51,14 +51,15 @@ static void describe_run(struct trainer *trainer)
 {
     const struct trainer_options *o = &trainer->options;
     const struct optimizer_options *a = &o->optimizer;
-    (void)snprintf(trainer->run_text, sizeof trainer->run_text,
-                   "pairs %zu %016" PRIx64 " steps %" PRId64 " batch %zu x %zu tokens %zu %zu seed %" PRIu64
-                   " optimizer %d schedule %d lr %.17g betas %.17g %.17g eps %.17g decay %.17g clip %.17g warmup %" PRId64
-                   " dropout %.9g kernel %s parameters %zu",
-                   trainer->pairs->count, trainer->pairs->hash, a->total_steps, o->batch, o->accumulate, o->input_max, o->target_max,
-                   o->seed, (int)a->kind, (int)a->schedule, a->lr, a->beta1, a->beta2, a->eps, a->weight_decay, a->clip_norm,
-                   a->warmup_steps, (double)trainer->layout->config.dropout_rate, net_kernel_name(trainer->net),
-                   trainer->layout->total);
+    (void)snprintf(
+        trainer->run_text, sizeof trainer->run_text,
+        "pairs %zu %016" PRIx64 " steps %" PRId64 " batch %zu x %zu tokens %zu %zu seed %" PRIu64
+        " optimizer %d schedule %d lr %.17g betas %.17g %.17g eps %.17g decay %.17g clip %.17g warmup %" PRId64
+        " dropout %.9g kernel %s parameters %zu",
+        trainer->pairs->count, trainer->pairs->hash, a->total_steps, o->batch, o->accumulate, o->input_max,
+        o->target_max, o->seed, (int)a->kind, (int)a->schedule, a->lr, a->beta1, a->beta2, a->eps, a->weight_decay,
+        a->clip_norm, a->warmup_steps, (double)trainer->layout->config.dropout_rate, net_kernel_name(trainer->net),
+        trainer->layout->total);
 }
 
 static bool check_options(const struct trainer_options *o, struct err *err)
@@ -90,8 +91,8 @@ static bool read_pairs(struct trainer *trainer, struct err *err)
     t5_tokenizer_close(tokenizer);
     for (size_t i = 0; ok && i < trainer->pairs->ids_count; i++)
         if ((size_t)trainer->pairs->ids[i] >= trainer->layout->V)
-            ok = err_set(err, ERR_INPUT, "%s: the vocabulary has piece %d, the model only %zu", path, trainer->pairs->ids[i],
-                         trainer->layout->V);
+            ok = err_set(err, ERR_INPUT, "%s: the vocabulary has piece %d, the model only %zu", path,
+                         trainer->pairs->ids[i], trainer->layout->V);
     return ok;
 }
 
@@ -244,17 +245,20 @@ bool trainer_step(struct trainer *trainer, struct trainer_step *out, struct err 
     double labels = (double)labels_in(trainer, from, to), loss = 0;
     *out = (struct trainer_step){ .samples = to - from };
     for (size_t at = from; at < to; at += o->batch) {
-        pairs_batch_fill(trainer->pairs, &trainer->layout->config, trainer->order + at, least(o->batch, to - at), &trainer->batch);
+        pairs_batch_fill(trainer->pairs, &trainer->layout->config, trainer->order + at, least(o->batch, to - at),
+                         &trainer->batch);
         uint64_t key = mix64(o->seed ^ mix64((uint64_t)trainer->done)) + at;
-        loss += net_step(trainer->net, trainer->params, &trainer->batch.net, key, 1 / labels, at > from, trainer->grads);
+        loss += net_step(trainer->net, trainer->params, &trainer->batch.net, key, 1 / labels, at > from,
+                         trainer->grads);
         out->tokens += trainer->batch.token_count;
     }
     out->loss = loss / labels;
     out->rate = optimizer_rate(&o->optimizer, trainer->done);
-    out->grad_norm = optimizer_step(trainer->layout, trainer->pool, &o->optimizer, trainer->done, trainer->grads, trainer->params,
-                                    trainer->state);
+    out->grad_norm = optimizer_step(trainer->layout, trainer->pool, &o->optimizer, trainer->done, trainer->grads,
+                                    trainer->params, trainer->state);
     if (!isfinite(out->loss) || !isfinite(out->grad_norm))
-        return err_set(err, ERR_REFUSED, "step %" PRId64 ": the loss is no number any more; use a smaller learning rate or clip",
+        return err_set(err, ERR_REFUSED,
+                       "step %" PRId64 ": the loss is no number any more; use a smaller learning rate or clip",
                        trainer->done + 1);
     out->step = ++trainer->done;
     out->epoch = (double)trainer->done / (double)trainer->epoch_steps;
