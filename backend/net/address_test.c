@@ -44,6 +44,7 @@ static void test_other_families_are_private(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_hosts), cmocka_unit_test(test_other_families_are_private) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_hosts),
+                                        cmocka_unit_test(test_other_families_are_private) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,9 +102,9 @@ static enum err_kind code_kind(CURLcode code)
 }
 
 static const struct { int status; enum err_kind kind; } status_kinds[] = {
-    { 401, ERR_AUTH },      { 403, ERR_FORBIDDEN }, { 404, ERR_NOT_FOUND },   { 408, ERR_TIMEOUT },     { 409, ERR_CONFLICT },
-    { 410, ERR_NOT_FOUND }, { 413, ERR_TOO_LARGE }, { 429, ERR_BUSY },        { 502, ERR_UNAVAILABLE }, { 503, ERR_UNAVAILABLE },
-    { 504, ERR_TIMEOUT },
+    { 401, ERR_AUTH },        { 403, ERR_FORBIDDEN },   { 404, ERR_NOT_FOUND }, { 408, ERR_TIMEOUT },
+    { 409, ERR_CONFLICT },    { 410, ERR_NOT_FOUND },   { 413, ERR_TOO_LARGE }, { 429, ERR_BUSY },
+    { 502, ERR_UNAVAILABLE }, { 503, ERR_UNAVAILABLE }, { 504, ERR_TIMEOUT },
 };
 
 enum err_kind client_status_kind(int status)

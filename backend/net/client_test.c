@@ -54,7 +54,8 @@ static bool answer(int fd, const char *path)
     else if (strcmp(path, "/stalls") == 0)
         return send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"), nap_ms(1500), false;
     else if (strcmp(path, "/busy") == 0)
-        send_text(fd, "HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 22\r\n\r\n{\"detail\": \"too fast\"}");
+        send_text(fd,
+                  "HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 22\r\n\r\n{\"detail\": \"too fast\"}");
     else if (strcmp(path, "/hub") == 0)
         send_text(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 18\r\n\r\n{\"error\": \"no rp\"}");
     else if (strcmp(path, "/broken") == 0)
@@ -68,7 +69,9 @@ static bool answer(int fd, const char *path)
     else if (strcmp(path, "/307") == 0)
         send_text(fd, "HTTP/1.1 307 Again\r\nLocation: /plain\r\nContent-Length: 0\r\n\r\n");
     else if (strcmp(path, "/away") == 0) {
-        (void)snprintf(text, sizeof text, "HTTP/1.1 307 Away\r\nLocation: http://127.0.0.1:%d/plain\r\nContent-Length: 0\r\n\r\n", server.port[1]);
+        (void)snprintf(text, sizeof text,
+                       "HTTP/1.1 307 Away\r\nLocation: http://127.0.0.1:%d/plain\r\nContent-Length: 0\r\n\r\n",
+                       server.port[1]);
         send_text(fd, text);
     } else if (strcmp(path, "/headers") == 0) {
         send_text(fd, "HTTP/1.1 200 OK\r\n");
@@ -224,7 +227,8 @@ static void test_get_keeps_the_connection(void **state)
     (void)state;
     int before = atomic_load(&server.connections);
     for (int i = 0; i < 3; i++) {
-        assert_true(call((struct client_call){ .url = url("/plain"), .bearer = "abc", .headers = (const char *const[]){ "X-Own: 1", NULL } }));
+        assert_true(call((struct client_call){ .url = url("/plain"), .bearer = "abc",
+                                               .headers = (const char *const[]){ "X-Own: 1", NULL } }));
         assert_int_equal(got.status, 200);
         assert_string_equal(got.body.data, "hello");
         assert_string_equal(header("x-NAME"), "va: lue");
@@ -256,13 +260,16 @@ static void test_bodies(void **state)
     (void)close(fd);
     assert_true(call((struct client_call){ .method = "POST", .url = url("/plain"), .body = "{}", .body_size = 2 }));
     assert_true(last_has("POST /plain ") && last_has("Content-Length: 2\r\n") && last_has("\r\n\r\n{}"));
-    assert_true(call((struct client_call){ .method = "PUT", .url = url("/plain"), .body_file = path, .file_offset = 3, .file_size = 4 }));
+    assert_true(call((struct client_call){ .method = "PUT", .url = url("/plain"), .body_file = path, .file_offset = 3,
+                                           .file_size = 4 }));
     assert_true(last_has("PUT /plain ") && last_has("Content-Length: 4\r\n") && last_has("\r\n\r\n3456"));
-    assert_true(call((struct client_call){ .method = "POST", .url = url("/plain"), .read_body = ten_times, .body_context = &left }));
+    assert_true(call((struct client_call){ .method = "POST", .url = url("/plain"), .read_body = ten_times,
+                                           .body_context = &left }));
     assert_true(last_has("Transfer-Encoding: chunked") && last_has("abc"));
     assert_true(call((struct client_call){ .method = "POST", .url = url("/plain") }));
     assert_true(last_has("Content-Length: 0\r\n"));
-    assert_false(call((struct client_call){ .method = "PUT", .url = url("/plain"), .body_file = path, .file_size = 11 }));
+    assert_false(call((struct client_call){ .method = "PUT", .url = url("/plain"), .body_file = path,
+                                            .file_size = 11 }));
     assert_false(call((struct client_call){ .method = "PUT", .url = url("/plain"), .body_file = "/nowhere" }));
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     (void)unlink(path);
@@ -297,7 +304,8 @@ static void test_sink_and_range(void **state)
 {
     (void)state;
     struct sunk sunk = { 0 };
-    assert_true(call((struct client_call){ .url = url("/range"), .range_from = 2, .begin = begin, .sink = sink, .sink_context = &sunk }));
+    assert_true(call((struct client_call){ .url = url("/range"), .range_from = 2, .begin = begin, .sink = sink,
+                                           .sink_context = &sunk }));
     assert_true(last_has("Range: bytes=2-\r\n"));
     assert_int_equal(got.status, 206);
     assert_int_equal(sunk.begun, 1);
@@ -331,8 +339,9 @@ static void test_status_becomes_an_error(void **state)
     assert_false(client_answer_check(&got, &err));
     assert_int_equal(err.kind, ERR_UNAVAILABLE);
     static const struct { int status; enum err_kind kind; } rows[] = {
-        { 200, ERR_NONE }, { 207, ERR_NONE }, { 302, ERR_REFUSED }, { 400, ERR_INPUT }, { 401, ERR_AUTH }, { 403, ERR_FORBIDDEN },
-        { 409, ERR_CONFLICT }, { 413, ERR_TOO_LARGE }, { 418, ERR_INPUT }, { 500, ERR_IO }, { 503, ERR_UNAVAILABLE }, { 504, ERR_TIMEOUT },
+        { 200, ERR_NONE }, { 207, ERR_NONE }, { 302, ERR_REFUSED }, { 400, ERR_INPUT }, { 401, ERR_AUTH },
+        { 403, ERR_FORBIDDEN }, { 409, ERR_CONFLICT }, { 413, ERR_TOO_LARGE }, { 418, ERR_INPUT }, { 500, ERR_IO },
+        { 503, ERR_UNAVAILABLE }, { 504, ERR_TIMEOUT },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_int_equal(client_status_kind(rows[i].status), rows[i].kind);
@@ -357,13 +366,15 @@ static void test_what_the_network_does(void **state)
     assert_false(call((struct client_call){ .url = url("/plain"), .answer_max = 4 }));
     assert_int_equal(err.kind, ERR_TOO_LARGE);
     assert_true(call((struct client_call){ .url = url("/plain"), .answer_max = 5 }));
-    static const char *const wrong[] = { "file:///etc/passwd", "ftp://127.0.0.1/", "http://user:pw@127.0.0.1/", "no url", "" };
+    static const char *const wrong[] = { "file:///etc/passwd", "ftp://127.0.0.1/", "http://user:pw@127.0.0.1/",
+                                         "no url", "" };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_false(call((struct client_call){ .url = wrong[i] }));
         assert_true(err.kind == ERR_INPUT || err.kind == ERR_UNAVAILABLE);
         assert_int_equal(got.body.length, 0);
     }
-    assert_false(call((struct client_call){ .url = url("/plain"), .headers = (const char *const[]){ "A: b\r\nC: d", NULL } }));
+    assert_false(call((struct client_call){ .url = url("/plain"),
+                                            .headers = (const char *const[]){ "A: b\r\nC: d", NULL } }));
     assert_false(call((struct client_call){ .url = url("/plain"), .bearer = "a\nb" }));
 }
 
@@ -388,13 +399,18 @@ static void test_redirects(void **state)
     assert_false(call((struct client_call){ .url = url("/file"), .redirects_max = 3 }));
     assert_false(call((struct client_call){ .url = url("/here"), .redirects_max = 3, .allow = only_first }));
     assert_non_null(strstr(err.text, "/plain"));
-    assert_true(call((struct client_call){ .method = "POST", .url = url("/here"), .redirects_max = 3, .body = "x", .body_size = 1 }));
+    assert_true(call((struct client_call){ .method = "POST", .url = url("/here"), .redirects_max = 3, .body = "x",
+                                           .body_size = 1 }));
     assert_true(last_has("GET /plain "));
-    assert_true(call((struct client_call){ .method = "POST", .url = url("/307"), .redirects_max = 3, .body = "x", .body_size = 1 }));
+    assert_true(call((struct client_call){ .method = "POST", .url = url("/307"), .redirects_max = 3, .body = "x",
+                                           .body_size = 1 }));
     assert_true(last_has("POST /plain ") && last_has("\r\n\r\nx"));
     /* Another port is another origin: what is secret stays. */
-    assert_true(call((struct client_call){ .url = url("/away"), .redirects_max = 3, .bearer = "abc",
-                                           .headers = (const char *const[]){ "Authorization: secret", "X-Own: 1", NULL } }));
+    assert_true(
+        call((struct client_call){ .url = url("/away"),
+                                   .redirects_max = 3,
+                                   .bearer = "abc",
+                                   .headers = (const char *const[]){ "Authorization: secret", "X-Own: 1", NULL } }));
     assert_int_equal(got.status, 200);
     assert_true(last_has("X-Own: 1") && !last_has("Authorization"));
 }
@@ -459,8 +475,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_client, close_client)
-        TEST(test_get_keeps_the_connection), TEST(test_bodies), TEST(test_sink_and_range), TEST(test_status_becomes_an_error),
-        TEST(test_what_the_network_does), TEST(test_redirects), TEST(test_cancel), TEST(test_escape_and_origin),
+        TEST(test_get_keeps_the_connection),
+        TEST(test_bodies),
+        TEST(test_sink_and_range),
+        TEST(test_status_becomes_an_error),
+        TEST(test_what_the_network_does),
+        TEST(test_redirects),
+        TEST(test_cancel),
+        TEST(test_escape_and_origin),
         TEST(test_private_addresses),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);

@@ -63,7 +63,8 @@ static bool authorize(void *context, struct http_request *request, const char *t
     (void)context, (void)request;
     if (right == RIGHT_PUBLIC || (token && strcmp(token, "good") == 0))
         return true;
-    return token && strcmp(token, "weak") == 0 ? err_set(err, ERR_FORBIDDEN, "no right") : err_set(err, ERR_AUTH, "no token");
+    return token && strcmp(token, "weak") == 0 ? err_set(err, ERR_FORBIDDEN, "no right")
+                                               : err_set(err, ERR_AUTH, "no token");
 }
 
 static struct memory_http http_of(void)
@@ -84,7 +85,8 @@ static void a_call_goes_through_route_right_and_handler(void **state)
     struct memory_http http = http_of();
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct memory_call call = { .method = i == 5 ? HTTP_GET : HTTP_POST, .target = cases[i].target, .token = cases[i].token, .body = "hey", .body_size = 3 };
+        struct memory_call call = { .method = i == 5 ? HTTP_GET : HTTP_POST, .target = cases[i].target,
+                                    .token = cases[i].token, .body = "hey", .body_size = 3 };
         struct memory_exchange *x = memory_http_call(&http, &call);
         assert_int_equal(memory_http_status(x), cases[i].status);
         assert_non_null(strstr(memory_http_body(x), cases[i].body));
@@ -152,15 +154,18 @@ static int close_code(int fd)
 static void a_socket_needs_no_network(void **state)
 {
     struct memory_http http = http_of();
-    struct http_server_options options = { .clock = clock_system(), .bind = "127.0.0.1", .threads = 1, .pool_threads = 1, .authorize = authorize };
+    struct http_server_options options = { .clock = clock_system(), .bind = "127.0.0.1", .threads = 1,
+                                           .pool_threads = 1, .authorize = authorize };
     struct http_server *server;
     struct err err = { 0 };
     char text[126];
     (void)state;
     assert_true(http_server_new(&options, &server, &err));
     http_server_start_live(server);
-    int known = memory_ws_open(server, &http, "/ws/P1", "good"), later_known = memory_ws_open(server, &http, "/ws/P2", NULL);
-    int weak = memory_ws_open(server, &http, "/ws/P3", "weak"), unknown = memory_ws_open(server, &http, "/ws/P4", "other");
+    int known = memory_ws_open(server, &http, "/ws/P1", "good"),
+        later_known = memory_ws_open(server, &http, "/ws/P2", NULL);
+    int weak = memory_ws_open(server, &http, "/ws/P3", "weak"),
+        unknown = memory_ws_open(server, &http, "/ws/P4", "other");
     assert_int_equal(read_frame(known, text), 1);
     assert_string_equal(text, "hello P1");
     send_frame(known, "and back");

@@ -59,7 +59,8 @@ static void on_done(struct store_write *write, bool ok, const struct err *err)
 static void fill_unit(struct unit *unit, size_t i)
 {
     for (int k = 0; k < UNIT_READINGS; k++)
-        unit->readings[k] = test_reading((uint32_t)(1 + i % PATIENTS), unit_time(i) + k * US_PER_S, 60 + (int)(i % 100));
+        unit->readings[k] = test_reading((uint32_t)(1 + i % PATIENTS), unit_time(i) + k * US_PER_S,
+                                         60 + (int)(i % 100));
     unit->alert = (struct alert){ .patient = unit->readings[0].patient, .type = ALERT_TACHYCARDIA, .version = 1,
                                   .onset_us = unit_time(i), .state = ALERT_ACTIVE, .value_milli = (int32_t)i };
     unit->audit = (struct audit_row){ .time_us = unit_time(i), .actor = "test", .action = "unit", .detail = "" };
@@ -67,9 +68,11 @@ static void fill_unit(struct unit *unit, size_t i)
 
 static void submit_unit(struct test_store *t, struct unit *unit)
 {
-    unit->batch = (struct journal_batch){ .seq = t->seq, .kind = JOURNAL_READINGS, .count = UNIT_READINGS, .readings = unit->readings };
+    unit->batch = (struct journal_batch){ .seq = t->seq, .kind = JOURNAL_READINGS, .count = UNIT_READINGS,
+                                          .readings = unit->readings };
     unit->write = (struct store_write){ .done = on_done, .journal = &unit->batch, .journal_count = 1,
-                                        .alerts = &unit->alert, .alert_count = 1, .audits = &unit->audit, .audit_count = 1 };
+                                        .alerts = &unit->alert, .alert_count = 1, .audits = &unit->audit,
+                                        .audit_count = 1 };
     unit->done = unit->acked = false;
     unit->submitted = store_submit(t->store, &unit->write, NULL);
     if (unit->submitted)
@@ -84,7 +87,8 @@ struct found {
     size_t reading_count;
 };
 
-static void read_patient(const struct run *run, struct store *store, uint32_t patient, struct arena *arena, struct found *found)
+static void read_patient(const struct run *run, struct store *store, uint32_t patient, struct arena *arena,
+                         struct found *found)
 {
     struct err err = { 0 };
     struct reading *rows;
@@ -116,8 +120,8 @@ static void check_chart(const struct run *run, struct store *store, uint32_t pat
     for (size_t i = 0; i < chart.count[VITAL_HEART_RATE]; i++)
         charted += chart.points[VITAL_HEART_RATE][i].count;
     if (charted != count)
-        fail_msg("seed %llu: patient %u has %zu readings, its chart counts %llu", (unsigned long long)run->seed, patient, count,
-                 (unsigned long long)charted);
+        fail_msg("seed %llu: patient %u has %zu readings, its chart counts %llu", (unsigned long long)run->seed,
+                 patient, count, (unsigned long long)charted);
 }
 
 static void read_all(const struct run *run, struct store *store, struct arena *arena, struct found *found)
@@ -142,9 +146,9 @@ static void check_units(const struct run *run, const struct found *found)
             none = none && found->readings[i][k] == 0;
         }
         if (unit->acked ? !whole : !whole && !none)
-            fail_msg("seed %llu, state %ld: unit %zu (%s) has readings %d %d %d and alert %d", (unsigned long long)run->seed,
-                     run->states, i, unit->acked ? "acknowledged" : "not acknowledged", found->readings[i][0],
-                     found->readings[i][1], found->readings[i][2], found->alert[i]);
+            fail_msg("seed %llu, state %ld: unit %zu (%s) has readings %d %d %d and alert %d",
+                     (unsigned long long)run->seed, run->states, i, unit->acked ? "acknowledged" : "not acknowledged",
+                     found->readings[i][0], found->readings[i][1], found->readings[i][2], found->alert[i]);
         if (whole && i >= run->count)
             fail_msg("unit %zu was never submitted", i);
     }
@@ -245,8 +249,8 @@ static void cut_hook(void *context, enum crash_op op)
 static void begin_run(struct run *run, uint64_t seed)
 {
     *run = (struct run){ .random = seed, .seed = seed };
-    run->t.options = (struct store_options){ .engine = "sqlite", .data_dir = "/ward", .vfs = "run", .raw_retention_h = 10000,
-                                             .checkpoint_pages = 20 };
+    run->t.options = (struct store_options){ .engine = "sqlite", .data_dir = "/ward", .vfs = "run",
+                                             .raw_retention_h = 10000, .checkpoint_pages = 20 };
     fake_clock_init(&run->t.clock, TEST_DAY_US);
     arena_init(&run->t.arena, 64 << 20);
     run->t.disk = crash_disk_new("run", seed);
@@ -266,7 +270,8 @@ static void snapshot(struct run *run)
     static struct snapshot_row row;
     struct store *store = run->t.store;
     row = (struct snapshot_row){ 1, "state", 5 };
-    write = (struct store_write){ .snapshots = &row, .snapshot_count = 1, .snapshot_seq = store_journal_next_seq(store) };
+    write = (struct store_write){ .snapshots = &row, .snapshot_count = 1,
+                                  .snapshot_seq = store_journal_next_seq(store) };
     (void)!store_submit(store, &write, NULL);
     (void)store_step(store);
 }

@@ -599,8 +599,8 @@ struct crash_disk *crash_disk_new(const char *vfs_name, uint64_t seed)
     disk->random = seed;
     CHECK(pthread_mutex_init(&disk->lock, NULL) == 0);
     disk->vfs = (sqlite3_vfs){
-        .iVersion = 2, .szOsFile = sizeof(struct handle), .mxPathname = PATH_SIZE, .zName = disk->name, .pAppData = disk,
-        .xOpen = on_open, .xDelete = on_delete, .xAccess = on_access, .xFullPathname = on_full_path,
+        .iVersion = 2, .szOsFile = sizeof(struct handle), .mxPathname = PATH_SIZE, .zName = disk->name,
+        .pAppData = disk, .xOpen = on_open, .xDelete = on_delete, .xAccess = on_access, .xFullPathname = on_full_path,
         .xRandomness = on_randomness, .xSleep = on_sleep, .xGetLastError = on_last_error, .xCurrentTimeInt64 = on_time,
     };
     CHECK(sqlite3_vfs_register(&disk->vfs, 0) == SQLITE_OK);
@@ -640,7 +640,8 @@ static void survive(struct bytes *to, const struct file *file, enum cut cut, uin
         count++;
     size_t prefix = count ? next_random(random) % (count + 1) : 0;
     for (const struct change *c = file->first; c; c = c->next, at++) {
-        bool whole = cut == CUT_KEEP_ALL || (cut == CUT_PREFIX && at < prefix) || (cut == CUT_ANY && chance(random, 50));
+        bool whole = cut == CUT_KEEP_ALL || (cut == CUT_PREFIX && at < prefix) ||
+                     (cut == CUT_ANY && chance(random, 50));
         bool torn = !whole && ((cut == CUT_PREFIX && at == prefix) || (cut == CUT_ANY && chance(random, 50)));
         if (c->rebirth && !whole)
             return; /* the new file never got its name */

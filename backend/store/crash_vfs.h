@@ -18,7 +18,8 @@
 
 struct crash_disk;
 
-enum crash_op { CRASH_WRITE = 1, CRASH_SYNC = 2, CRASH_TRUNCATE = 4, CRASH_DELETE = 8, CRASH_OPEN = 16, CRASH_READ = 32 };
+enum crash_op { CRASH_WRITE = 1, CRASH_SYNC = 2, CRASH_TRUNCATE = 4, CRASH_DELETE = 8, CRASH_OPEN = 16,
+                CRASH_READ = 32 };
 
 /* Registers an SQLite VFS of this name; the name is copied. */
 struct crash_disk *crash_disk_new(const char *vfs_name, uint64_t seed);

@@ -247,7 +247,8 @@ static bool maintain(void *impl, enum maintain how, bool *out_more, struct err *
 static bool backup(void *impl, const char *path, struct err *err)
 {
     (void)impl;
-    return err_set(err, ERR_REFUSED, "%s: the store is in memory (store.engine: memory); there is nothing on disk to copy", path);
+    return err_set(err, ERR_REFUSED,
+                   "%s: the store is in memory (store.engine: memory); there is nothing on disk to copy", path);
 }
 
 static uint64_t damaged_count(void *impl)

@@ -66,8 +66,9 @@ static bool fill(struct db *db, struct arena *arena, const struct alert_query *q
     size_t room = 0;
     *out = NULL;
     *out_count = 0;
-    struct db_query *q = db_query(db,
-                                  query->patient ? (query->open_only ? ONE_OPEN : ONE) : query->open_only ? ALL_OPEN : ALL);
+    struct db_query *q = db_query(db, query->patient     ? (query->open_only ? ONE_OPEN : ONE)
+                                      : query->open_only ? ALL_OPEN
+                                                         : ALL);
     if (query->patient)
         db_bind_int(q, query->patient);
     db_bind_int(q, query->from_us);

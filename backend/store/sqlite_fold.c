@@ -11,9 +11,12 @@
 const char HOUR_SELECT[] = "SELECT data FROM hour WHERE key = ?";
 const char DAY_SELECT[] = "SELECT data FROM day WHERE key = ?";
 static const char RAW_SELECT[] = "SELECT data FROM raw WHERE key = ?";
-static const char RAW_PUT[] = "INSERT INTO raw(key, data) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET data = excluded.data";
-static const char HOUR_PUT[] = "INSERT INTO hour(key, data) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET data = excluded.data";
-static const char DAY_PUT[] = "INSERT INTO day(key, data) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET data = excluded.data";
+static const char RAW_PUT[] =
+    "INSERT INTO raw(key, data) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET data = excluded.data";
+static const char HOUR_PUT[] =
+    "INSERT INTO hour(key, data) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET data = excluded.data";
+static const char DAY_PUT[] =
+    "INSERT INTO day(key, data) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET data = excluded.data";
 
 enum { MINUTES_PER_HOUR = 60, HOURS_PER_DAY = 24 };
 

@@ -47,9 +47,9 @@ static bool write_limits(struct db *db, const struct limits_row *l, struct err *
 
 static bool write_summary(struct db *db, const struct summary_row *s, struct err *err)
 {
-    struct db_query *q = db_query(db,
-                                  "INSERT INTO summary(id, patient_id, time_us, window_start_us, window_end_us, document)"
-        " VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET document = excluded.document");
+    struct db_query
+        *q = db_query(db, "INSERT INTO summary(id, patient_id, time_us, window_start_us, window_end_us, document)"
+                          " VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET document = excluded.document");
     db_bind_text(q, s->id);
     db_bind_text(q, s->patient_id);
     db_bind_int(q, s->time_us);
@@ -61,9 +61,9 @@ static bool write_summary(struct db *db, const struct summary_row *s, struct err
 
 static bool write_feedback(struct db *db, const struct feedback_row *f, struct err *err)
 {
-    struct db_query *q = db_query(db,
-                                  "INSERT INTO feedback(id, summary_id, patient_id, time_us, document) VALUES(?, ?, ?, ?, ?)"
-                                      " ON CONFLICT(id) DO UPDATE SET document = excluded.document");
+    struct db_query
+        *q = db_query(db, "INSERT INTO feedback(id, summary_id, patient_id, time_us, document) VALUES(?, ?, ?, ?, ?)"
+                          " ON CONFLICT(id) DO UPDATE SET document = excluded.document");
     db_bind_text(q, f->id);
     db_bind_text(q, f->summary_id);
     db_bind_text(q, f->patient_id);
@@ -110,7 +110,8 @@ static bool write_setting(struct db *db, const struct setting_row *s, struct err
         db_bind_text(q, s->key);
         return db_run(q, err);
     }
-    q = db_query(db, "INSERT INTO setting(key, value) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value");
+    q = db_query(db,
+                 "INSERT INTO setting(key, value) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value");
     db_bind_text(q, s->key);
     db_bind_blob(q, s->value, s->size);
     return db_run(q, err);
@@ -118,8 +119,9 @@ static bool write_setting(struct db *db, const struct setting_row *s, struct err
 
 static bool write_snapshot(struct db *db, const struct snapshot_row *s, struct err *err)
 {
-    struct db_query *q = db_query(db, "INSERT INTO snapshot(patient, checksum, state) VALUES(?, ?, ?)"
-                                      " ON CONFLICT(patient) DO UPDATE SET checksum = excluded.checksum, state = excluded.state");
+    struct db_query
+        *q = db_query(db, "INSERT INTO snapshot(patient, checksum, state) VALUES(?, ?, ?)"
+                          " ON CONFLICT(patient) DO UPDATE SET checksum = excluded.checksum, state = excluded.state");
     db_bind_int(q, s->patient);
     db_bind_int(q, series_checksum(s->state, s->size, s->patient));
     db_bind_blob(q, s->state, s->size);

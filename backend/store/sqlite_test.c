@@ -243,7 +243,8 @@ static void tampering_with_the_audit_is_seen(void **state)
         { "DELETE FROM audit WHERE seq = 5", "rows behind it are missing" },
         { "DELETE FROM audit", "rows behind it are missing" },
         { "DELETE FROM audit WHERE seq = 3; UPDATE audit SET seq = seq - 1 WHERE seq > 3", "audit row 3 was changed" },
-        { "UPDATE audit SET seq = 100 WHERE seq = 2; UPDATE audit SET seq = 2 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 100",
+        { "UPDATE audit SET seq = 100 WHERE seq = 2; UPDATE audit SET seq = 2 WHERE seq = 3; UPDATE audit SET seq = 3 "
+          "WHERE seq = 100",
           "audit row 2 was changed" },
         { "UPDATE setting SET value = zeroblob(40) WHERE key = 'audit.head'", "rows behind it are missing" },
     };
@@ -334,8 +335,8 @@ static void fill_store(struct test_store *t)
     }
     struct alert *alerts = mem_new(FULL_ALERTS, sizeof *alerts);
     for (uint32_t i = 0; i < FULL_ALERTS; i++)
-        alerts[i] = (struct alert){ .patient = 1 + i % FULL_PATIENTS, .onset_us = TEST_DAY_US + i * US_PER_S, .version = 1,
-                                    .state = i % 5000 ? ALERT_CLOSED : ALERT_ACTIVE };
+        alerts[i] = (struct alert){ .patient = 1 + i % FULL_PATIENTS, .onset_us = TEST_DAY_US + i * US_PER_S,
+                                    .version = 1, .state = i % 5000 ? ALERT_CLOSED : ALERT_ACTIVE };
     test_write(t, (struct store_write){ .alerts = alerts, .alert_count = FULL_ALERTS });
     mem_free(alerts);
     test_fold(t);
@@ -366,16 +367,20 @@ static void a_question_does_not_walk_through_the_store(void **state)
     assert_non_null(crash_disk_bytes(t.disk, "/ward/wardscribe.db", &size));
     assert_true(size > (size_t)10 * SMALL_PAGES * 4096);
     (void)pages_read(&t, &before);
-    assert_true(store_readings(t.store, &t.arena, 7, TEST_DAY_US, TEST_DAY_US + 10 * US_PER_MIN, 100, &readings, &count, NULL));
+    assert_true(
+        store_readings(t.store, &t.arena, 7, TEST_DAY_US, TEST_DAY_US + 10 * US_PER_MIN, 100, &readings, &count, NULL));
     assert_int_equal(count, 10);
     assert_in_range(pages_read(&t, &before), 1, SMALL_PAGES);
     assert_true(store_history(t.store, &t.arena, 7, TEST_DAY_US, TEST_DAY_US + 10 * US_PER_MIN, 100, &history, NULL));
     assert_in_range(pages_read(&t, &before), 0, SMALL_PAGES);
-    assert_true(store_alerts(t.store, &t.arena, &(struct alert_query){ .open_only = true, .limit = 1000 }, &alerts, &count, NULL));
+    assert_true(store_alerts(t.store, &t.arena, &(struct alert_query){ .open_only = true,
+                                                                       .limit = 1000 }, &alerts, &count, NULL));
     assert_int_equal(count, FULL_ALERTS / 5000);
     assert_in_range(pages_read(&t, &before), 1, SMALL_PAGES);
-    assert_true(store_alerts(t.store, &t.arena, &(struct alert_query){ .patient = 7, .limit = 5 }, &alerts, &count, NULL));
-    assert_true(store_summaries(t.store, &t.arena, &(struct summary_query){ .patient_id = "P7", .limit = 1 }, &summaries, &count, NULL));
+    assert_true(store_alerts(t.store, &t.arena, &(struct alert_query){ .patient = 7,
+                                                                       .limit = 5 }, &alerts, &count, NULL));
+    assert_true(store_summaries(t.store, &t.arena, &(struct summary_query){ .patient_id = "P7",
+                                                                            .limit = 1 }, &summaries, &count, NULL));
     assert_in_range(pages_read(&t, &before), 0, SMALL_PAGES);
     test_store_end(&t);
 }

@@ -134,7 +134,8 @@ struct store_write {
     const struct patient_row *patients;    size_t patient_count;   /* upsert by number */
     const struct source_row *sources;      size_t source_count;
     const struct limits_row *limits;       size_t limits_count;    /* upsert by patient */
-    const struct alert *alerts;            size_t alert_count;     /* upsert by (patient, type, onset); an older version never replaces a newer one */
+    /* upsert by (patient, type, onset); an older version never replaces a newer one */
+    const struct alert *alerts;            size_t alert_count;
     const struct summary_row *summaries;   size_t summary_count;   /* upsert by id */
     const struct feedback_row *feedbacks;  size_t feedback_count;  /* upsert by id */
     const struct user_row *users;          size_t user_count;      /* upsert by id; id 0 inserts */

@@ -103,11 +103,13 @@ static void readings_come_back_by_time_then_source_up_to_a_limit(struct test_sto
     in[0].source = 9;
     test_put_readings(t, in, 4);
     for (int folded = 0; folded < 2; folded++) {
-        assert_true(store_readings(t->store, &t->arena, 1, TEST_DAY_US, TEST_DAY_US + 6 * US_PER_S, 10, &rows, &count, NULL));
+        assert_true(
+            store_readings(t->store, &t->arena, 1, TEST_DAY_US, TEST_DAY_US + 6 * US_PER_S, 10, &rows, &count, NULL));
         assert_int_equal(count, 3);
         for (int i = 0; i < 3; i++)
             assert_int_equal(rows[i].value_milli[VITAL_HEART_RATE], (i + 1) * 1000);
-        assert_true(store_readings(t->store, &t->arena, 1, TEST_DAY_US, TEST_DAY_US + 5 * US_PER_S, 10, &rows, &count, NULL));
+        assert_true(
+            store_readings(t->store, &t->arena, 1, TEST_DAY_US, TEST_DAY_US + 5 * US_PER_S, 10, &rows, &count, NULL));
         assert_int_equal(count, 1); /* the end is not in the range */
         assert_true(store_readings(t->store, &t->arena, 1, 0, INT64_MAX, 2, &rows, &count, NULL));
         assert_int_equal(count, 2);
@@ -157,7 +159,8 @@ static void units_are_done_in_order_and_together(struct test_store *t)
     for (int i = 0; i < COUNT; i++) {
         r[i] = test_reading(1, TEST_DAY_US + i * US_PER_S, 60 + i);
         batches[i] = (struct journal_batch){ .seq = t->seq++, .kind = JOURNAL_READINGS, .count = 1, .readings = &r[i] };
-        units[i] = (struct unit){ .write = { .done = on_done, .journal = &batches[i], .journal_count = 1 }, .order = &order };
+        units[i] = (struct unit){ .write = { .done = on_done, .journal = &batches[i], .journal_count = 1 },
+                                  .order = &order };
         assert_true(store_submit(t->store, &units[i].write, &err));
     }
     uint64_t syncs = t->disk ? crash_disk_count(t->disk, CRASH_SYNC) : 0;
@@ -187,7 +190,8 @@ static void one_wrong_unit_fails_alone(struct test_store *t)
     struct user_row names[3] = { user("anna"), user("ANNA"), user("berta") };
     struct reading r[3];
     struct journal_batch batches[3];
-    struct alert alert = { .patient = 2, .type = ALERT_FEVER, .onset_us = TEST_DAY_US, .version = 1, .state = ALERT_ACTIVE };
+    struct alert alert = { .patient = 2, .type = ALERT_FEVER, .onset_us = TEST_DAY_US, .version = 1,
+                           .state = ALERT_ACTIVE };
     int order = 0;
     for (int i = 0; i < 3; i++) {
         r[i] = test_reading((uint32_t)i + 1, TEST_DAY_US, 80);
@@ -340,7 +344,8 @@ static void alerts_are_found_by_patient_state_and_time(struct test_store *t)
     size_t count;
     for (int i = 0; i < 20; i++)
         in[i] = (struct alert){ .patient = (uint32_t)(1 + i % 2), .type = (uint8_t)(i % 4), .version = 1,
-                                .onset_us = TEST_DAY_US + i / 2 * US_PER_S, .state = i < 10 ? ALERT_CLOSED : ALERT_LATCHED };
+                                .onset_us = TEST_DAY_US + i / 2 * US_PER_S,
+                                .state = i < 10 ? ALERT_CLOSED : ALERT_LATCHED };
     test_write(t, (struct store_write){ .alerts = in, .alert_count = 20 });
     struct { struct alert_query query; size_t count; int64_t first_us; } cases[] = {
         { { .limit = 100 }, 20, 9 }, { { .limit = 3 }, 3, 9 }, { { .patient = 2, .limit = 100 }, 10, 9 },
@@ -360,7 +365,8 @@ static void alerts_are_found_by_patient_state_and_time(struct test_store *t)
 
 static void patients_sources_and_limits_are_kept_by_number(struct test_store *t)
 {
-    struct patient_row in[] = { { .number = 2, .id = "P002", .name = "B", .age = 40 }, { .number = 1, .id = "P001", .name = "A", .age = -1 } };
+    struct patient_row in[] = { { .number = 2, .id = "P002", .name = "B", .age = 40 },
+                                { .number = 1, .id = "P001", .name = "A", .age = -1 } };
     struct source_row source = { 1, "monitor-7" }, taken = { 2, "monitor-7" };
     struct limits_row limits = { 2, alarm_limits_default };
     struct err err = { 0 };
@@ -438,14 +444,16 @@ static void settings_come_back_byte_for_byte(struct test_store *t)
 static void feedback_is_oldest_first(struct test_store *t)
 {
     struct feedback_row in[3], *rows;
-    struct summary_row summary = { .id = "s1", .patient_id = "P1", .time_us = TEST_DAY_US, .document = "{\"a\":1}" }, *one;
+    struct summary_row summary = { .id = "s1", .patient_id = "P1", .time_us = TEST_DAY_US,
+                                   .document = "{\"a\":1}" }, *one;
     size_t count;
     for (int i = 0; i < 3; i++) {
         in[i] = (struct feedback_row){ .time_us = TEST_DAY_US + (2 - i) * US_PER_S, .document = "{}" };
         (void)snprintf(in[i].id, sizeof in[i].id, "f%d", i);
         (void)snprintf(in[i].summary_id, sizeof in[i].summary_id, "s1");
     }
-    test_write(t, (struct store_write){ .feedbacks = in, .feedback_count = 3, .summaries = &summary, .summary_count = 1 });
+    test_write(t, (struct store_write){ .feedbacks = in, .feedback_count = 3, .summaries = &summary,
+                                        .summary_count = 1 });
     in[2].document = "{\"again\":true}";
     test_write(t, (struct store_write){ .feedbacks = &in[2], .feedback_count = 1 });
     assert_true(store_feedbacks(t->store, &t->arena, TEST_DAY_US, TEST_DAY_US + 2 * US_PER_S, 10, &rows, &count, NULL));
@@ -481,7 +489,8 @@ static void summaries_are_newest_first(struct test_store *t)
     assert_true(store_summaries(t->store, &t->arena, &query, &rows, &count, NULL));
     assert_int_equal(count, 2);
     assert_string_equal(rows[1].id, "s0");
-    query = (struct summary_query){ .patient_id = "P0", .from_us = TEST_DAY_US, .to_us = TEST_DAY_US + US_PER_S, .limit = 10 };
+    query = (struct summary_query){ .patient_id = "P0", .from_us = TEST_DAY_US, .to_us = TEST_DAY_US + US_PER_S,
+                                    .limit = 10 };
     assert_true(store_summaries(t->store, &t->arena, &query, &rows, &count, NULL));
     assert_int_equal(count, 1);
     assert_string_equal(rows[0].id, "s0");
@@ -498,7 +507,8 @@ static void the_audit_is_a_chain(struct test_store *t)
     int64_t verified;
     size_t count;
     for (int i = 0; i < 5; i++) {
-        in[i] = (struct audit_row){ .time_us = TEST_DAY_US + i, .actor = "anna", .action = "login", .detail = i ? "{}" : NULL };
+        in[i] = (struct audit_row){ .time_us = TEST_DAY_US + i, .actor = "anna", .action = "login",
+                                    .detail = i ? "{}" : NULL };
         (void)snprintf(in[i].object, sizeof in[i].object, "user:%d", i);
     }
     test_write(t, (struct store_write){ .audits = in, .audit_count = 3 });
@@ -547,7 +557,8 @@ static void the_journal_repeats_what_came_from_any_record(struct test_store *t)
 {
     struct alarm_command command = { .kind = ALARM_PAUSE, .time_us = TEST_DAY_US, .until_us = TEST_DAY_US + 5 };
     fill(t, 3, TEST_DAY_US, 250, US_PER_S);
-    struct journal_batch batch = { .seq = t->seq++, .kind = JOURNAL_COMMAND, .count = 1, .command = &command, .command_patient = 3 };
+    struct journal_batch batch = { .seq = t->seq++, .kind = JOURNAL_COMMAND, .count = 1, .command = &command,
+                                   .command_patient = 3 };
     test_write(t, (struct store_write){ .journal = &batch, .journal_count = 1 });
     fill(t, 4, TEST_DAY_US, 30, US_PER_S);
     for (int64_t from = 0; from <= 281; from += 7) {
@@ -616,8 +627,9 @@ static void *write_many(void *context)
     for (int i = 0; i < UNITS_PER_THREAD; i++) {
         r[i] = test_reading(hand->number, TEST_DAY_US + i * US_PER_S, 60);
         batches[i] = (struct journal_batch){ .kind = JOURNAL_READINGS, .count = 1, .readings = &r[i] };
-        units[hand->number - 1][i] = (struct unit){ .write = { .done = on_done, .journal = &batches[i], .journal_count = 1 },
-                                                    .order = &order[hand->number - 1] };
+        units[hand->number - 1][i] = (struct unit){
+            .write = { .done = on_done, .journal = &batches[i], .journal_count = 1 }, .order = &order[hand->number - 1]
+        };
         (void)pthread_mutex_lock(&crew->order);
         batches[i].seq = crew->seq++;
         bool ok = store_submit(crew->store, &units[hand->number - 1][i].write, NULL);
@@ -659,7 +671,8 @@ static void threads_write_and_read_at_once(struct test_store *t)
     store_close(t->store);
     t->options.threaded = true;
     test_store_open(t);
-    struct crew crew = { .store = t->store, .order = PTHREAD_MUTEX_INITIALIZER, .seq = t->seq, .writing = WRITER_THREADS };
+    struct crew crew = { .store = t->store, .order = PTHREAD_MUTEX_INITIALIZER, .seq = t->seq,
+                         .writing = WRITER_THREADS };
     for (uint32_t i = 0; i < WRITER_THREADS + READER_THREADS; i++) {
         hands[i] = (struct hand){ &crew, i % WRITER_THREADS + 1 };
         assert_int_equal(pthread_create(&threads[i], NULL, i < WRITER_THREADS ? write_many : read_many, &hands[i]), 0);
@@ -750,7 +763,8 @@ static void random_readings(struct twins *twins)
     uint32_t count = 1 + pick(twins, 400);
     int64_t now = clock_now_us(&twins->t[0].clock.clock);
     for (uint32_t i = 0; i < count; i++) {
-        r[i] = test_reading(1 + pick(twins, TWIN_PATIENTS), now - pick(twins, 5400) * US_PER_S, 40 + (int)pick(twins, 100));
+        r[i] = test_reading(1 + pick(twins, TWIN_PATIENTS), now - pick(twins, 5400) * US_PER_S,
+                            40 + (int)pick(twins, 100));
         r[i].source = (uint16_t)(1 + pick(twins, 2));
         r[i].value_milli[VITAL_SPO2] = pick(twins, 3) ? 90000 + (int)pick(twins, 10000) : VITAL_ABSENT;
         r[i].implausible = (uint8_t)((pick(twins, 20) == 0) << VITAL_HEART_RATE);
@@ -855,8 +869,10 @@ static void compare_all(struct twins *twins)
     COMPARE_ROWS(store_alerts, alert, &query);
     COMPARE_ROWS(store_patients, patient_row);
     COMPARE_ROWS(store_users, user_row);
-    struct summary_query summaries = { .patient_id = pick(twins, 2) ? "P1" : NULL, .from_us = TEST_DAY_US + pick(twins, 4),
-                                       .to_us = pick(twins, 2) ? TEST_DAY_US + pick(twins, 10) : 0, .limit = 1 + pick(twins, 100) };
+    struct summary_query summaries = { .patient_id = pick(twins, 2) ? "P1" : NULL,
+                                       .from_us = TEST_DAY_US + pick(twins, 4),
+                                       .to_us = pick(twins, 2) ? TEST_DAY_US + pick(twins, 10) : 0,
+                                       .limit = 1 + pick(twins, 100) };
     COMPARE_ROWS(store_summaries, summary_row, &summaries);
     COMPARE_ROWS(store_audits, audit_row, (int64_t)0, (size_t)1000);
     for (int e = 0; e < ENGINE_COUNT; e++)

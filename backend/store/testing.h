@@ -36,7 +36,8 @@ static inline void test_store_open(struct test_store *t)
 
 static inline void test_store_begin(struct test_store *t, const char *engine, int raw_retention_h)
 {
-    *t = (struct test_store){ .options = { .engine = engine, .data_dir = "/ward", .raw_retention_h = raw_retention_h } };
+    *t = (struct test_store){ .options = {
+                                  .engine = engine, .data_dir = "/ward", .raw_retention_h = raw_retention_h } };
     fake_clock_init(&t->clock, TEST_DAY_US + 12 * US_PER_HOUR);
     arena_init(&t->arena, 256 << 20);
     if (strcmp(engine, "sqlite") == 0) {
