@@ -16,10 +16,12 @@
 
 #include <string.h>
 
-enum column { RECORD, AGE, GENDER, UNIT, TIME, HR, CUFF_SYSTOLIC, CUFF_DIASTOLIC, LINE_SYSTOLIC, LINE_DIASTOLIC, TEMPERATURE,
+enum column { RECORD, AGE, GENDER, UNIT, TIME, HR, CUFF_SYSTOLIC, CUFF_DIASTOLIC, LINE_SYSTOLIC, LINE_DIASTOLIC,
+              TEMPERATURE,
               RESPIRATION, SATURATION, COLUMN_COUNT };
 static const char *const names[COLUMN_COUNT] = {
-    "RecordID", "Age", "Gender", "ICUType", "Time", "HR", "NISysABP", "NIDiasABP", "SysABP", "DiasABP", "Temp", "RespRate", "SaO2",
+    "RecordID", "Age", "Gender", "ICUType", "Time", "HR", "NISysABP", "NIDiasABP", "SysABP", "DiasABP", "Temp",
+    "RespRate", "SaO2",
 };
 
 /* hh:mm, hours of one to four digits. */
@@ -41,12 +43,14 @@ static bool read_time(const char *text, int64_t *out_us)
 static bool believable(const struct recording_row *row)
 {
     for (int vital = VITAL_SYSTOLIC; vital <= VITAL_DIASTOLIC; vital++)
-        if (row->milli[vital] < vital_infos[vital].plausible_min_milli || row->milli[vital] > vital_infos[vital].plausible_max_milli)
+        if (row->milli[vital] < vital_infos[vital].plausible_min_milli ||
+            row->milli[vital] > vital_infos[vital].plausible_max_milli)
             return false; /* absent is far below */
     return row->milli[VITAL_DIASTOLIC] < row->milli[VITAL_SYSTOLIC];
 }
 
-static void take_pressure(struct recording *recording, struct recording_row *row, const struct table *table, const int at[COLUMN_COUNT])
+static void take_pressure(struct recording *recording, struct recording_row *row, const struct table *table,
+                          const int at[COLUMN_COUNT])
 {
     const char *const *fields = table->fields;
     bool line = !recording_is_blank(fields[at[LINE_SYSTOLIC]]) || !recording_is_blank(fields[at[LINE_DIASTOLIC]]);
@@ -69,12 +73,16 @@ static void take_person(struct recording_patient *person, const struct table *ta
     if (person->readings)
         return;
     person->age = recording_age(table->fields[at[AGE]]);
-    (void)str_copy(person->gender, sizeof person->gender, str_equal(gender, "1") ? "male" : str_equal(gender, "0") ? "female" : "");
+    (void)str_copy(person->gender, sizeof person->gender,
+                   str_equal(gender, "1")   ? "male"
+                   : str_equal(gender, "0") ? "female"
+                                            : "");
     if (unit[0] >= '1' && unit[0] <= '4' && !unit[1])
         (void)str_copy(person->unit, sizeof person->unit, units[unit[0] - '1']);
 }
 
-static bool take_row(struct recording *recording, const struct table *table, const int at[COLUMN_COUNT], struct err *err)
+static bool take_row(struct recording *recording, const struct table *table, const int at[COLUMN_COUNT],
+                     struct err *err)
 {
     struct recording_row row;
     const char *id = table->fields[at[RECORD]];
@@ -119,4 +127,6 @@ static bool read_table(struct recording *recording, const char *path, struct lin
     return false;
 }
 
-const struct recording_format format_challenge2012 = { "challenge2012", { ".csv", ".csv.gz", NULL }, false, read_table, NULL };
+const struct recording_format format_challenge2012 = {
+    "challenge2012", { ".csv", ".csv.gz", NULL }, false, read_table, NULL
+};

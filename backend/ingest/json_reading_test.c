@@ -48,9 +48,10 @@ static void api_example(void **state)
 static void document_names(void **state)
 {
     (void)state;
-    assert_true(parse("{\"@timestamp\":\"2026-11-23T14:20:00+01:00\",\"patient_id\":\"P001\",\"service\":\"x\","
-                      "\"heart_rate\":1.12e2,\"spo2\":9100E-2,\"systolic_bp\":148,\"diastolic_bp\":92,"
-                      "\"temperature\":38.40000,\"respiratory_rate\":24,\"simulated\":true,\"bed_number\":{\"a\":[1,{}]}}"));
+    assert_true(
+        parse("{\"@timestamp\":\"2026-11-23T14:20:00+01:00\",\"patient_id\":\"P001\",\"service\":\"x\","
+              "\"heart_rate\":1.12e2,\"spo2\":9100E-2,\"systolic_bp\":148,\"diastolic_bp\":92,"
+              "\"temperature\":38.40000,\"respiratory_rate\":24,\"simulated\":true,\"bed_number\":{\"a\":[1,{}]}}"));
     const int32_t want[VITAL_COUNT] = { 112000, 91000, 148000, 92000, 38400, 24000 };
     assert_memory_equal(got.readings[0].value_milli, want, sizeof want);
     assert_int_equal(got.readings[0].time_us, NOW);
@@ -182,11 +183,13 @@ static void errors_name_the_field(void **state)
         { HEAD "\"spo2\":91,\"times\":{\"spo2\":\"2027-11-23T13:20:00Z\"}}", "times",
           "times: 2027-11-23T13:20:00Z is in the future (later than 2026-11-23T13:25:00.000Z)" },
         { HEAD "\"spo2\":91,\"times\":[]}", "times", "times: must be an object, not an array" },
-        { HEAD "\"heartrate\":91}", "", "no vital sign in it (heartRate, spO2, bloodPressure, temperature, respiratory)" },
+        { HEAD "\"heartrate\":91}", "",
+          "no vital sign in it (heartRate, spO2, bloodPressure, temperature, respiratory)" },
         { HEAD "\"spo2\":91", "spo2", "spo2: the JSON ends here, in the middle of the object" },
         { HEAD "\"spo2\":91}}", "", "something follows the object" },
         { HEAD "\"spo2\":91,}", "spo2", "spo2: a field name in quotes must follow" },
-        { HEAD "\"x\":[[[[[[[[[]]]]]]]]],\"spo2\":91}", "", "not JSON, or nested too deep, in a field that is not read" },
+        { HEAD "\"x\":[[[[[[[[[]]]]]]]]],\"spo2\":91}", "",
+          "not JSON, or nested too deep, in a field that is not read" },
         { HEAD "\"x\":\"\xff\",\"spo2\":91}", "", "not JSON, or nested too deep, in a field that is not read" },
         { HEAD "\"x\":\"\\ud800\",\"spo2\":91}", "", "not JSON, or nested too deep, in a field that is not read" },
         { "[]", "", "not a JSON object" },
@@ -203,9 +206,10 @@ static void errors_name_the_field(void **state)
 static void own_times_split_the_message(void **state)
 {
     (void)state;
-    assert_true(parse(HEAD "\"heartRate\":80,\"spO2\":97,\"bloodPressure\":{\"systolic\":120,\"diastolic\":70},"
-                           "\"temperature\":37.1,\"times\":{\"bloodPressure\":\"2026-11-23T13:10:00Z\","
-                           "\"temperature\":\"2026-11-23T12:00:00Z\",\"spo2\":null,\"respiratory\":\"2026-11-23T12:00:00Z\"}}"));
+    assert_true(parse(
+        HEAD "\"heartRate\":80,\"spO2\":97,\"bloodPressure\":{\"systolic\":120,\"diastolic\":70},"
+             "\"temperature\":37.1,\"times\":{\"bloodPressure\":\"2026-11-23T13:10:00Z\","
+             "\"temperature\":\"2026-11-23T12:00:00Z\",\"spo2\":null,\"respiratory\":\"2026-11-23T12:00:00Z\"}}"));
     assert_int_equal(got.reading_count, 3);
     assert_int_equal(got.readings[0].time_us, NOW - 80 * US_PER_MIN);
     assert_int_equal(got.readings[0].value_milli[VITAL_TEMPERATURE], 37100);
@@ -216,10 +220,11 @@ static void own_times_split_the_message(void **state)
     assert_int_equal(got.readings[2].time_us, NOW);
     assert_int_equal(got.readings[2].value_milli[VITAL_HEART_RATE], 80000);
     assert_int_equal(got.readings[2].value_milli[VITAL_SYSTOLIC], VITAL_ABSENT);
-    assert_true(parse(HEAD "\"heartRate\":1,\"spO2\":2,\"systolic\":3,\"diastolic\":4,\"temperature\":5,\"respiratory\":6,"
-                           "\"times\":{\"heartRate\":\"2026-11-23T13:00:06Z\",\"spO2\":\"2026-11-23T13:00:05Z\","
-                           "\"systolic\":\"2026-11-23T13:00:04Z\",\"diastolic\":\"2026-11-23T13:00:03Z\","
-                           "\"temperature\":\"2026-11-23T13:00:02Z\",\"respiratory\":\"2026-11-23T13:00:01Z\"}}"));
+    assert_true(parse(HEAD
+                      "\"heartRate\":1,\"spO2\":2,\"systolic\":3,\"diastolic\":4,\"temperature\":5,\"respiratory\":6,"
+                      "\"times\":{\"heartRate\":\"2026-11-23T13:00:06Z\",\"spO2\":\"2026-11-23T13:00:05Z\","
+                      "\"systolic\":\"2026-11-23T13:00:04Z\",\"diastolic\":\"2026-11-23T13:00:03Z\","
+                      "\"temperature\":\"2026-11-23T13:00:02Z\",\"respiratory\":\"2026-11-23T13:00:01Z\"}}"));
     assert_int_equal(got.reading_count, VITAL_COUNT);
     assert_int_equal(got.readings[0].value_milli[VITAL_RESPIRATORY], 6000);
     assert_int_equal(got.readings[5].value_milli[VITAL_HEART_RATE], 1000);

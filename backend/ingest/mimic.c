@@ -50,7 +50,8 @@ static bool find_columns(const struct table *table, struct columns *out, struct 
         if (at < 0)
             continue;
         if (out->units[vital])
-            return err_set(err, ERR_INPUT, "both %s and %s in the header", out->units[vital]->name, unit_columns[i].name);
+            return err_set(err, ERR_INPUT, "both %s and %s in the header", out->units[vital]->name,
+                           unit_columns[i].name);
         out->units[vital] = &unit_columns[i];
         out->at[vital] = at;
     }
@@ -75,7 +76,8 @@ static bool read_time(const char *text, int64_t *out_us)
     return snprintf(utc, sizeof utc, "%sZ", text) < (int)sizeof utc && time_parse(utc, strlen(utc), out_us, NULL);
 }
 
-static bool take_row(struct recording *recording, const struct table *table, const struct columns *columns, struct err *err)
+static bool take_row(struct recording *recording, const struct table *table, const struct columns *columns,
+                     struct err *err)
 {
     struct recording_row row;
     const char *id = table->fields[columns->subject], *time = table->fields[columns->time];

@@ -55,15 +55,19 @@ static void answers(void **state)
         { GOOD "\n\n" BAD "\n" GOOD, 207, "{\"accepted\":2,\"rejected\":[{\"line\":3," BAD_DETAIL "]}" },
         { BAD "\n" BAD, 400, "{\"accepted\":0,\"rejected\":[{\"line\":1," BAD_DETAIL ",{\"line\":2," BAD_DETAIL "]}" },
         { "{\"patient_id\":\"P404\",\"timestamp\":\"2026-11-23T13:20:00Z\",\"spO2\":91}\n" GOOD, 207,
-          "{\"accepted\":1,\"rejected\":[{\"line\":1,\"field\":\"patient_id\",\"detail\":\"patient_id: P404 is not admitted\"}]}" },
+          "{\"accepted\":1,\"rejected\":[{\"line\":1,\"field\":\"patient_id\",\"detail\":\"patient_id: P404 is not "
+          "admitted\"}]}" },
         /* a torn first line costs that line only */
         { "{\"patient_id\":\"P001\",\n" GOOD, 207,
-          "{\"accepted\":1,\"rejected\":[{\"line\":1,\"field\":\"patient_id\",\"detail\":\"patient_id: a field name in quotes must follow\"}]}" },
+          "{\"accepted\":1,\"rejected\":[{\"line\":1,\"field\":\"patient_id\",\"detail\":\"patient_id: a field name in "
+          "quotes must follow\"}]}" },
         { "rubbish\n" GOOD, 207,
           "{\"accepted\":1,\"rejected\":[{\"line\":1,\"field\":\"\",\"detail\":\"not a JSON object\"}]}" },
         /* one document over several lines */
-        { "{\n \"patient_id\": \"P001\",\n \"timestamp\": \"2026-11-23T13:20:00Z\",\n \"bloodPressure\": {\n  \"systolic\": 120,\n"
-          "  \"diastolic\": 80\n }\n}\n", 200, "{\"accepted\":1,\"rejected\":[]}" },
+        { "{\n \"patient_id\": \"P001\",\n \"timestamp\": \"2026-11-23T13:20:00Z\",\n \"bloodPressure\": {\n  "
+          "\"systolic\": 120,\n"
+          "  \"diastolic\": 80\n }\n}\n",
+          200, "{\"accepted\":1,\"rejected\":[]}" },
         { "\n\n{\n \"patient_id\": \"P001\",\n \"timestamp\": \"2026-11-23T13:20:00Z\",\n \"spO2\": 910\n}\n", 400,
           "{\"accepted\":0,\"rejected\":[{\"line\":1," BAD_DETAIL "]}" },
         /* arrays: line counts items */
@@ -71,11 +75,14 @@ static void answers(void **state)
         { " [ 7 , " GOOD " ] ", 207,
           "{\"accepted\":1,\"rejected\":[{\"line\":1,\"field\":\"\",\"detail\":\"not a JSON object\"}]}" },
         { "[" GOOD "," GOOD, 207,
-          "{\"accepted\":2,\"rejected\":[{\"line\":3,\"field\":\"\",\"detail\":\"the array must end here: , or ] expected\"}]}" },
+          "{\"accepted\":2,\"rejected\":[{\"line\":3,\"field\":\"\",\"detail\":\"the array must end here: , or ] "
+          "expected\"}]}" },
         { "[" GOOD ",{\"patient_id\":,}," GOOD "]", 207,
-          "{\"accepted\":1,\"rejected\":[{\"line\":2,\"field\":\"patient_id\",\"detail\":\"patient_id: no JSON value behind the name\"}]}" },
+          "{\"accepted\":1,\"rejected\":[{\"line\":2,\"field\":\"patient_id\",\"detail\":\"patient_id: no JSON value "
+          "behind the name\"}]}" },
         { "[" GOOD "] x", 207,
-          "{\"accepted\":1,\"rejected\":[{\"line\":2,\"field\":\"\",\"detail\":\"the array must end here: , or ] expected\"}]}" },
+          "{\"accepted\":1,\"rejected\":[{\"line\":2,\"field\":\"\",\"detail\":\"the array must end here: , or ] "
+          "expected\"}]}" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_true(feed(cases[i].body, strlen(cases[i].body)));

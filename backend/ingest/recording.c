@@ -15,7 +15,8 @@
 /* A patient's recording of 50 years has a wrong unit of time; and now less 50 years is after 1970. */
 #define TIME_SPAN_MAX_US (INT64_C(50) * 365 * US_PER_DAY)
 
-static const struct recording_format *const formats[] = { &format_bidmc, &format_challenge2019, &format_challenge2012, &format_mimic };
+static const struct recording_format *const formats[] = { &format_bidmc, &format_challenge2019, &format_challenge2012,
+                                                          &format_mimic };
 enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
 
 struct recording {
@@ -132,7 +133,8 @@ uint32_t recording_admit(struct recording *recording, const char *prefix, const 
         err_set(err, ERR_TOO_LARGE, "more than %d patients", PATIENT_COUNT_MAX);
         return 0;
     }
-    recording->patients = grown(recording->patients, recording->patient_count, &recording->patient_room, sizeof *recording->patients);
+    recording->patients = grown(recording->patients, recording->patient_count, &recording->patient_room,
+                                sizeof *recording->patients);
     struct recording_patient *patient = &recording->patients[recording->patient_count++];
     *patient = (struct recording_patient){ .age = -1 };
     memcpy(patient->id, name, sizeof name);
@@ -227,8 +229,10 @@ bool recording_add(struct recording *recording, const struct recording_row *row,
         return true;
     }
     if (recording->reading_count == RECORDING_READINGS_MAX)
-        return err_set(err, ERR_TOO_LARGE, "more than %d readings: replay fewer files at a time", RECORDING_READINGS_MAX);
-    recording->readings = grown(recording->readings, recording->reading_count, &recording->reading_room, sizeof *recording->readings);
+        return err_set(err, ERR_TOO_LARGE, "more than %d readings: replay fewer files at a time",
+                       RECORDING_READINGS_MAX);
+    recording->readings = grown(recording->readings, recording->reading_count, &recording->reading_room,
+                                sizeof *recording->readings);
     struct reading *reading = &recording->readings[recording->reading_count++];
     *reading = (struct reading){ .time_us = row->time_us, .patient = row->patient };
     for (int vital = 0; vital < VITAL_COUNT; vital++)
@@ -276,7 +280,8 @@ static int64_t longest_us(const struct recording *recording)
 {
     int64_t longest = 0;
     for (uint32_t i = 0; i < recording->reading_count; i++) {
-        int64_t length = recording->readings[i].time_us - recording->patients[recording->readings[i].patient - 1].origin_us;
+        int64_t length = recording->readings[i].time_us -
+                         recording->patients[recording->readings[i].patient - 1].origin_us;
         longest = length > longest ? length : longest;
     }
     return longest;
@@ -299,7 +304,8 @@ void recording_restart(struct recording *recording, enum recording_start start, 
 static bool finish(struct recording *recording, const struct recording_options *options, struct err *err)
 {
     if (!recording->reading_count)
-        return err_set(err, ERR_INPUT, "no reading in it%s%s", recording->counts.first_refusal[0] ? "; " : "", recording->counts.first_refusal);
+        return err_set(err, ERR_INPUT, "no reading in it%s%s", recording->counts.first_refusal[0] ? "; " : "",
+                       recording->counts.first_refusal);
     recording->order = mem_new(recording->reading_count, sizeof *recording->order);
     find_origins(recording);
     if (longest_us(recording) > TIME_SPAN_MAX_US)
@@ -313,7 +319,8 @@ static bool finish(struct recording *recording, const struct recording_options *
 static bool read_lines(struct recording *recording, const char *path, struct lines *lines, struct err *err)
 {
     recording->path = path;
-    return recording->format->read(recording, path, lines, err) || err_context(err, "%.200s line %zu", path, lines_number(lines));
+    return recording->format->read(recording, path, lines, err) ||
+           err_context(err, "%.200s line %zu", path, lines_number(lines));
 }
 
 static bool read_file(struct recording *recording, const char *path, struct err *err)
@@ -332,7 +339,8 @@ static bool begin(const struct recording_options *options, struct recording **ou
 {
     const struct recording_format *format = find_format(options->format);
     if (!format)
-        return err_set(err, ERR_INPUT, "no format \"%.40s\" (%s)", options->format ? options->format : "", recording_format_names());
+        return err_set(err, ERR_INPUT, "no format \"%.40s\" (%s)", options->format ? options->format : "",
+                       recording_format_names());
     *out = mem_new(1, sizeof **out);
     (*out)->format = format;
     return true;

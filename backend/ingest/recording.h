@@ -1,6 +1,7 @@
 /* recording.h - recordings of real patients, in the formats that their publishers use.
  *
- *     recording_open(&(struct recording_options){ .format = format, .paths = paths, .path_count = 1 }, &recording, &err)
+ *     recording_open(&(struct recording_options){ .format = format, .paths = paths, .path_count = 1 }, &recording,
+ *     &err)
  *     while (recording_next(recording, &reading))
  *         …recording_patient(recording, reading.patient)->id, reading…
  *
@@ -45,7 +46,8 @@ struct recording_patient {
     char gender[16], unit[24];          /* "male", "female" or ""; "MICU" or "" */
     int16_t age;                        /* -1: not known */
     uint32_t readings;
-    int64_t origin_us;                  /* where the patient's clock begins: 0 (a row may be a second before), or the first stamp */
+    /* where the patient's clock begins: 0 (a row may be a second before), or the first stamp */
+    int64_t origin_us;
     int64_t base_us;                    /* what is added to a reading's time */
 };
 

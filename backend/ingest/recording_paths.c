@@ -44,8 +44,8 @@ static bool walk(const char *folder, const char *const *suffixes, int depth, str
     if (!entries)
         return err_set_errno(err, ERR_IO, errno, "%s", folder);
     for (struct dirent *entry; ok && (entry = readdir(entries)) != NULL;) {
-        if (entry->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path ||
-            stat(path, &info) != 0)
+        if (entry->d_name[0] == '.' ||
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path || stat(path, &info) != 0)
             continue;
         if (S_ISDIR(info.st_mode) && depth < PATHS_DEPTH_MAX)
             ok = walk(path, suffixes, depth + 1, out, err);
@@ -81,7 +81,8 @@ static bool expand_one(const char *path, const char *const *suffixes, struct pat
     return true;
 }
 
-bool paths_expand(const char *const *paths, size_t count, const char *const *suffixes, struct path_list *out, struct err *err)
+bool paths_expand(const char *const *paths, size_t count, const char *const *suffixes, struct path_list *out,
+                  struct err *err)
 {
     for (size_t i = 0; i < count; i++)
         if (!expand_one(paths[i], suffixes, out, err))

@@ -20,7 +20,9 @@
 #define NONE VITAL_ABSENT
 #define HEAD_2012 "RecordID,Age,Gender,ICUType,Time,HR,NISysABP,NIDiasABP,NIMAP,SysABP,DiasABP,MAP,Temp,RespRate,SaO2\n"
 #define HEAD_2019 "HR|O2Sat|Temp|SBP|MAP|DBP|Resp|Age|Gender|Unit1|Unit2|ICULOS|SepsisLabel\n"
-#define HEAD_MIMIC "icustay_id,subject_id,charttime,heart_rate_bpm,spo2_pct,systolic_mmHg,diastolic_mmHg,bp_source,temperature_C,resp_rate_bpm\n"
+#define HEAD_MIMIC                                                                                                     \
+    "icustay_id,subject_id,charttime,heart_rate_bpm,spo2_pct,systolic_mmHg,diastolic_mmHg,bp_source,temperature_C,"    \
+    "resp_rate_bpm\n"
 
 struct expected {
     const char *patient;
@@ -130,7 +132,8 @@ static void test_what_is_refused_says_why(void **state)
         struct recording *recording;
         struct err err = { 0 };
         struct recording_options options = { .format = refused[i].format };
-        assert_false(recording_open_memory(&options, "file", refused[i].text, strlen(refused[i].text), &recording, &err));
+        assert_false(
+            recording_open_memory(&options, "file", refused[i].text, strlen(refused[i].text), &recording, &err));
         assert_non_null(strstr(err.text, refused[i].want));
     }
 }
@@ -153,7 +156,8 @@ static void test_where_a_refused_row_stands(void **state)
 static void test_starts(void **state)
 {
     (void)state;
-    static const char text[] = HEAD_MIMIC "1,1,2107-01-01 00:00:00,80,,,,,,\n1,1,2107-01-01 02:00:00,80,,,,,,\n2,2,2150-01-01 00:00:00,80,,,,,,\n";
+    static const char text[] = HEAD_MIMIC
+        "1,1,2107-01-01 00:00:00,80,,,,,,\n1,1,2107-01-01 02:00:00,80,,,,,,\n2,2,2150-01-01 00:00:00,80,,,,,,\n";
     struct recording *recording;
     struct reading reading;
     struct err err = { 0 };
@@ -254,7 +258,8 @@ static void check_order(struct recording *recording)
     struct reading reading, last = { 0 };
     int64_t count = 0;
     while (recording_next(recording, &reading)) {
-        assert_true(reading.time_us > last.time_us || (reading.time_us == last.time_us && reading.patient >= last.patient));
+        assert_true(reading.time_us > last.time_us ||
+                    (reading.time_us == last.time_us && reading.patient >= last.patient));
         for (int v = 0; v < VITAL_COUNT; v++)
             assert_true(reading.value_milli[v] == VITAL_ABSENT ||
                         (reading.value_milli[v] >= 0 && reading.value_milli[v] <= vital_infos[v].accept_max_milli));
@@ -281,8 +286,9 @@ static void check_set(const char *format, const char *folder, uint32_t patients_
     assert_string_equal(err.text, "");
     assert_true(ok);
     const struct recording_counts *counts = recording_counts(recording);
-    print_message("%s: %u patients, %lld readings, %lld refused rows, %lld refused values\n", format, recording_patient_count(recording),
-                  (long long)counts->readings, (long long)counts->rows_refused, (long long)(total(counts->below) + total(counts->above)));
+    print_message("%s: %u patients, %lld readings, %lld refused rows, %lld refused values\n", format,
+                  recording_patient_count(recording), (long long)counts->readings, (long long)counts->rows_refused,
+                  (long long)(total(counts->below) + total(counts->above)));
     assert_true(recording_patient_count(recording) >= patients_min);
     assert_int_equal(counts->rows_refused, 0);
     assert_int_equal(total(counts->unreadable), 0);
@@ -317,10 +323,11 @@ static void test_real_mimic(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_what_is_refused_says_why), cmocka_unit_test(test_where_a_refused_row_stands),
-        cmocka_unit_test(test_starts), cmocka_unit_test(test_folders_and_what_stands_beside), cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_real_bidmc), cmocka_unit_test(test_real_challenge2019), cmocka_unit_test(test_real_challenge2012),
-        cmocka_unit_test(test_real_mimic),
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_what_is_refused_says_why),
+        cmocka_unit_test(test_where_a_refused_row_stands), cmocka_unit_test(test_starts),
+        cmocka_unit_test(test_folders_and_what_stands_beside), cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_real_bidmc), cmocka_unit_test(test_real_challenge2019),
+        cmocka_unit_test(test_real_challenge2012), cmocka_unit_test(test_real_mimic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
 
 enum { CUFF_EVERY_S = 300, TEMPERATURE_EVERY_S = 60, SWING_EVERY_S = 60, FULL = 1000, PULSE_MIN_MILLI = 8000 };
 
-static const char *const condition_names[CONDITION_COUNT] = { "stable", "moderate", "sepsis", "hypoxia", "bleeding", "arrhythmia" };
+static const char *const condition_names[CONDITION_COUNT] = { "stable", "moderate", "sepsis", "hypoxia", "bleeding",
+                                                              "arrhythmia" };
 
 /* How far a condition in full moves each vital from the baseline, and how long it takes to come.
  * Directions: Singer 2016 (Sepsis-3), ATLS 10th ed. (haemorrhage class III), RCP NEWS2 2017; sizes are
@@ -114,7 +115,8 @@ static bool one_in(uint64_t *state, uint32_t n)
 
 const char *truth_mark_name(unsigned bit)
 {
-    static const char *const names[TRUTH_MARK_COUNT] = { "motion", "sensor_off", "cuff", "cuff_failed", "leads_off", "line_flush" };
+    static const char *const names[TRUTH_MARK_COUNT] = { "motion", "sensor_off", "cuff", "cuff_failed", "leads_off",
+                                                         "line_flush" };
     return names[bit];
 }
 
@@ -174,8 +176,8 @@ static void init_vitals(struct bed *bed, const struct innovation innovations[VIT
     swing(bed, innovations);
 }
 
-static void init_bed(struct bed *bed, const struct mix *mix, const struct innovation innovations[VITAL_COUNT], uint64_t seed,
-                     uint32_t index)
+static void init_bed(struct bed *bed, const struct mix *mix, const struct innovation innovations[VITAL_COUNT],
+                     uint64_t seed, uint32_t index)
 {
     bed->random = seed * 0x2545f4914f6cdd1du + index;
     bed->mix = mix;
@@ -248,15 +250,21 @@ uint32_t simulator_count(const struct simulator *simulator)
 
 void simulator_person(const struct simulator *simulator, uint32_t index, struct patient_row *out)
 {
-    static const char *const given[] = { "Ada", "Ben", "Chidi", "Dana", "Elif", "Farid", "Grace", "Hugo", "Ines", "Jun", "Kofi", "Lena", "Mila", "Noor", "Omar", "Petra" };
-    static const char *const family[] = { "Adler", "Baker", "Costa", "Diallo", "Evans", "Fischer", "Garcia", "Hansen", "Ito", "Jensen", "Kaya", "Lopez", "Mensah", "Novak", "Okafor", "Patel", "Rossi", "Silva" };
-    static const char *const diagnoses[] = { "Pneumonia", "Post-operative care", "Heart failure", "COPD exacerbation", "Urinary sepsis", "Gastrointestinal bleeding", "Atrial fibrillation", "Stroke", "Diabetic ketoacidosis", "Trauma" };
+    static const char *const given[] = { "Ada", "Ben", "Chidi", "Dana", "Elif", "Farid", "Grace", "Hugo", "Ines", "Jun",
+                                         "Kofi", "Lena", "Mila", "Noor", "Omar", "Petra" };
+    static const char *const family[] = { "Adler", "Baker", "Costa", "Diallo", "Evans", "Fischer", "Garcia", "Hansen",
+                                          "Ito", "Jensen", "Kaya", "Lopez", "Mensah", "Novak", "Okafor", "Patel",
+                                          "Rossi", "Silva" };
+    static const char *const diagnoses[] = { "Pneumonia", "Post-operative care", "Heart failure", "COPD exacerbation",
+                                             "Urinary sepsis", "Gastrointestinal bleeding", "Atrial fibrillation",
+                                             "Stroke", "Diabetic ketoacidosis", "Trauma" };
     static const char *const physicians[] = { "Dr. Amara Reyes", "Dr. Tomas Lind", "Dr. Wei Chen", "Dr. Sofia Marino" };
     uint64_t random = simulator->seed * 31 + index * 7919u + 17;
     *out = (struct patient_row){ .simulated = true };
     (void)snprintf(out->id, sizeof out->id, "P%03u", index + 1);
     (void)snprintf(out->bed, sizeof out->bed, "ICU-%u", 101 + index);
-    (void)snprintf(out->name, sizeof out->name, "%s %s", given[next_random(&random) % 16], family[next_random(&random) % 18]);
+    (void)snprintf(out->name, sizeof out->name, "%s %s", given[next_random(&random) % 16],
+                   family[next_random(&random) % 18]);
     (void)str_copy(out->gender, sizeof out->gender, next_random(&random) % 2 ? "female" : "male");
     (void)str_copy(out->diagnosis, sizeof out->diagnosis, diagnoses[next_random(&random) % 10]);
     (void)str_copy(out->physician, sizeof out->physician, physicians[next_random(&random) % 4]);
@@ -268,8 +276,9 @@ void simulator_person(const struct simulator *simulator, uint32_t index, struct 
 static enum condition next_condition(struct bed *bed)
 {
     /* Most of the time a bed is stable: about one in three changes leads into trouble. */
-    static const enum condition often[] = { CONDITION_STABLE, CONDITION_STABLE, CONDITION_STABLE, CONDITION_STABLE, CONDITION_MODERATE,
-                                            CONDITION_SEPSIS, CONDITION_HYPOXIA, CONDITION_BLEEDING, CONDITION_ARRHYTHMIA };
+    static const enum condition often[] = { CONDITION_STABLE, CONDITION_STABLE, CONDITION_STABLE, CONDITION_STABLE,
+                                            CONDITION_MODERATE, CONDITION_SEPSIS, CONDITION_HYPOXIA,
+                                            CONDITION_BLEEDING, CONDITION_ARRHYTHMIA };
     return often[next_random(&bed->random) % (sizeof often / sizeof *often)];
 }
 
@@ -309,8 +318,10 @@ static void swing(struct bed *bed, const struct innovation innovations[VITAL_COU
     correlated(&bed->random, within_permille, medium);
     correlated(&bed->random, within_permille, slow);
     for (int v = 0; v < VITAL_COUNT; v++) {
-        step_towards_zero(&bed->medium_micro[v], SWING_MEDIUM_S / SWING_EVERY_S, medium[v], innovations[v].medium_micro);
-        step_towards_zero(&bed->slow_micro[v], vital_fits[v].slow_s / SWING_EVERY_S, slow[v], innovations[v].slow_micro);
+        step_towards_zero(&bed->medium_micro[v], SWING_MEDIUM_S / SWING_EVERY_S, medium[v],
+                          innovations[v].medium_micro);
+        step_towards_zero(&bed->slow_micro[v], vital_fits[v].slow_s / SWING_EVERY_S, slow[v],
+                          innovations[v].slow_micro);
         int64_t both_micro = (int64_t)bed->medium_micro[v] + bed->slow_micro[v];
         bed->swing_from_milli[v] = bed->swing_to_milli[v];
         bed->swing_to_milli[v] = (int32_t)(both_micro * bed->mix->swing_permille / FULL / 1000);
@@ -369,8 +380,11 @@ static void show(struct bed *bed, const struct truth *truth, bool cuff, bool tem
         out->value_milli[VITAL_SYSTOLIC] = out->value_milli[VITAL_DIASTOLIC] = VITAL_ABSENT;
     if (!temperature)
         out->value_milli[VITAL_TEMPERATURE] = VITAL_ABSENT;
-    if (truth->marks & TRUTH_MOTION)
-        out->value_milli[VITAL_SPO2] = limit(out->value_milli[VITAL_SPO2] - vital_shown(VITAL_SPO2, between(&bed->random, MOTION_DEPTH_MIN_MILLI, MOTION_DEPTH_MAX_MILLI)), 60000, 100000);
+    if (truth->marks & TRUTH_MOTION) {
+        int32_t depth_milli = between(&bed->random, MOTION_DEPTH_MIN_MILLI, MOTION_DEPTH_MAX_MILLI);
+        out->value_milli[VITAL_SPO2] = limit(out->value_milli[VITAL_SPO2] - vital_shown(VITAL_SPO2, depth_milli),
+                                             60000, 100000);
+    }
     if (truth->marks & TRUTH_SENSOR_OFF)
         out->value_milli[VITAL_SPO2] = bed->off_as_zero ? 0 : VITAL_ABSENT;
 }
@@ -397,7 +411,8 @@ static void show_faults(struct bed *bed, struct truth *truth, struct reading *ou
     if (bed->leads_left_s > 0) {
         bed->leads_left_s--;
         truth->marks |= TRUTH_LEADS_OFF;
-        out->value_milli[VITAL_HEART_RATE] = out->value_milli[VITAL_RESPIRATORY] = bed->leads_as_zero ? 0 : VITAL_ABSENT;
+        out->value_milli[VITAL_HEART_RATE] = out->value_milli[VITAL_RESPIRATORY] =
+            bed->leads_as_zero ? 0 : VITAL_ABSENT;
     }
     if (bed->flush_left_s > 0) { /* the pump's 300 mmHg, or open to the air */
         bed->flush_left_s--;
@@ -428,7 +443,8 @@ void simulator_pass_minute(struct simulator *simulator, uint32_t index)
     bed->step_s += SWING_EVERY_S;
 }
 
-void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us, struct reading *out, struct truth *truth)
+void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us, struct reading *out,
+                    struct truth *truth)
 {
     struct bed *bed = &simulator->beds[index];
     struct truth own;

@@ -53,7 +53,8 @@ uint32_t simulator_count(const struct simulator *simulator);
 /* Who patient `index` (0 …) is: P001 in ICU-101 and so on; `number` is left 0. */
 void simulator_person(const struct simulator *simulator, uint32_t index, struct patient_row *out);
 /* One second of one patient.  `patient` and `source` of the reading are left 0.  `truth` may be NULL. */
-void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us, struct reading *out, struct truth *truth);
+void simulator_step(struct simulator *simulator, uint32_t index, int64_t time_us, struct reading *out,
+                    struct truth *truth);
 /* As a monitor shows it: whole numbers, temperature in tenths. */
 int32_t vital_shown(int vital, int32_t milli);
 /* A minute of one patient that nobody looks at: what sixty steps do to the patient, sensors aside, much faster. */

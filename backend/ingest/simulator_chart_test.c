@@ -53,8 +53,10 @@ static void the_tables_are_sound(void **state)
         assert_in_range(between, 980000, 1020000);
         assert_in_range(within, 980000, 1020000);
         for (int i = 1; i < RESTING_POINTS; i++)
-            assert_true(fit->resting_milli[i] > fit->resting_milli[i - 1] && resting_points_permille[i] > resting_points_permille[i - 1]);
-        assert_in_range(fit->resting_milli[0], vital_infos[vital].plausible_min_milli, vital_infos[vital].plausible_max_milli);
+            assert_true(fit->resting_milli[i] > fit->resting_milli[i - 1] &&
+                        resting_points_permille[i] > resting_points_permille[i - 1]);
+        assert_in_range(fit->resting_milli[0], vital_infos[vital].plausible_min_milli,
+                        vital_infos[vital].plausible_max_milli);
         assert_true(fit->fast_s >= 1 && fit->average_s >= 1 && fit->slow_s >= SWING_MEDIUM_S);
     }
     enum charting_style found;
@@ -123,7 +125,8 @@ static void rows_miss_what_their_style_misses(void **state)
                 struct reading reading;
                 int64_t before_us = chart.time_us;
                 simulator_chart_next(&chart, &reading);
-                assert_true(chart.time_us > before_us && reading.time_us < chart.time_us && reading.time_us >= before_us);
+                assert_true(chart.time_us > before_us && reading.time_us < chart.time_us &&
+                            reading.time_us >= before_us);
                 for (int vital = 0; vital < VITAL_COUNT; vital++) {
                     present[vital] += reading.value_milli[vital] != VITAL_ABSENT;
                     zero += reading.value_milli[vital] == 0;

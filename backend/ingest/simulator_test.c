@@ -45,7 +45,9 @@ static void a_ward_has_stable_warning_and_critical_beds(void **state)
             simulator_step(simulator, i, s * US_PER_S, &reading, NULL);
             for (int rule = 0; rule < ALERT_RULE_COUNT; rule++) {
                 int32_t value = reading_usable(&reading, alert_rules[rule].vital);
-                enum alert_severity severity = value == VITAL_ABSENT ? SEVERITY_NORMAL : limits_judge(&alarm_limits_default, (enum alert_type)rule, value);
+                enum alert_severity severity = value == VITAL_ABSENT
+                                                   ? SEVERITY_NORMAL
+                                                   : limits_judge(&alarm_limits_default, (enum alert_type)rule, value);
                 worst = severity > worst ? severity : worst;
                 first_three_seconds |= s < 3 && severity >= SEVERITY_WARNING;
             }
@@ -82,7 +84,8 @@ static void count_events(const struct alarm_events *events, struct ward_alarms *
         bool opened = event->change == ALARM_OPENED, sensor = event->alert.type >= ALERT_RULE_COUNT;
         out->raised += opened && !sensor;
         out->sensor += opened && sensor;
-        out->critical += !sensor && event->alert.severity == SEVERITY_CRITICAL && (opened || event->change == ALARM_WORSENED);
+        out->critical += !sensor && event->alert.severity == SEVERITY_CRITICAL &&
+                         (opened || event->change == ALARM_WORSENED);
     }
 }
 
@@ -124,10 +127,11 @@ static void a_ward_is_not_all_in_alarm(void **state)
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct ward_alarms ward = run_ward(seed, HOURS);
         double bed_hours = (double)ward.bed_seconds / 3600, calm = (double)ward.calm_seconds / (double)ward.bed_seconds;
-        print_message("seed %llu: %.1f alarms per bed and hour, %.1f critical, %.2f of a sensor; %.0f %% of the time calm; "
-                      "at most %lld of %d beds at once, more than seven %.1f %% of the time\n", (unsigned long long)seed,
-                      (double)ward.raised / bed_hours, (double)ward.critical / bed_hours, (double)ward.sensor / bed_hours, 100 * calm,
-                      (long long)ward.most_beds, BEDS, 100.0 * (double)ward.moments / (HOURS * 3600));
+        print_message("seed %llu: %.1f alarms per bed and hour, %.1f critical, %.2f of a sensor; %.0f %% of the time "
+                      "calm; at most %lld of %d beds at once, more than seven %.1f %% of the time\n",
+                      (unsigned long long)seed, (double)ward.raised / bed_hours, (double)ward.critical / bed_hours,
+                      (double)ward.sensor / bed_hours, 100 * calm, (long long)ward.most_beds, BEDS,
+                      100.0 * (double)ward.moments / (HOURS * 3600));
         assert_true(calm > 0.4 && calm < 0.9);
     }
 }
@@ -146,7 +150,8 @@ static void the_truth_tells_artefacts_apart(void **state)
         if (truth.marks & TRUTH_SENSOR_OFF)
             assert_int_equal(reading_usable(&reading, VITAL_SPO2), VITAL_ABSENT);
         for (int vital = 0; vital < VITAL_COUNT; vital++) /* the patient itself is always possible */
-            assert_in_range(truth.value_milli[vital], vital_infos[vital].plausible_min_milli, vital_infos[vital].plausible_max_milli);
+            assert_in_range(truth.value_milli[vital], vital_infos[vital].plausible_min_milli,
+                            vital_infos[vital].plausible_max_milli);
     }
     assert_true(off > 60 && motion > 60);
     simulator_free(simulator);
@@ -223,7 +228,8 @@ static void conditions_move_the_vitals_together(void **state)
         assert_true(ill_count[rows[r].condition] > 300);
         for (int v = 0; v < VITAL_COUNT; v++)
             if (rows[r].direction[v])
-                assert_true(mean_of(ill[rows[r].condition], v, ill_count[rows[r].condition]) * rows[r].direction[v] > 0);
+                assert_true(mean_of(ill[rows[r].condition], v, ill_count[rows[r].condition]) * rows[r].direction[v] >
+                            0);
     }
     simulator_free(simulator);
 }

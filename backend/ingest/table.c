@@ -45,7 +45,8 @@ bool table_begin(struct table *table, struct lines *lines, char separator, struc
         return err_set(err, ERR_INPUT, "the header has more than %d columns", TABLE_COLUMN_MAX);
     for (int i = 0; i < table->count; i++)
         if (!str_copy(table->names[i], TABLE_NAME_SIZE, table->fields[i]))
-            return err_set(err, ERR_INPUT, "column %d of the header has a name of more than %d bytes", i + 1, TABLE_NAME_SIZE - 1);
+            return err_set(err, ERR_INPUT, "column %d of the header has a name of more than %d bytes", i + 1,
+                           TABLE_NAME_SIZE - 1);
     return true;
 }
 
