@@ -23,14 +23,17 @@ static bool take_text(const struct json *document, const char **out, struct err 
            json_get_text(document, "ml_summary", how, 0, SAMPLE_TEXT_MAX, out, err);
 }
 
-bool collect_parse_summary(const struct json *document, struct arena *arena, struct collect_summary *out, bool *out_skip, struct err *err)
+bool collect_parse_summary(const struct json *document, struct arena *arena, struct collect_summary *out,
+                           bool *out_skip, struct err *err)
 {
     const char *id = NULL, *patient = NULL, *text = NULL, *source = "writer";
     *out = (struct collect_summary){ .limits = alarm_limits_default };
-    if (!json_get_text(document, json_has(document, "summary_id") ? "summary_id" : "id", JSON_NULLABLE, 0, 128, &id, err) ||
-        !json_get_text(document, "patient_id", JSON_REQUIRED, 1, 64, &patient, err) || !take_text(document, &text, err) ||
-        !json_get_text(document, "source", JSON_NULLABLE, 0, 32, &source, err) ||
-        !json_get_time(document, json_has(document, "@timestamp") ? "@timestamp" : "timestamp", JSON_REQUIRED, &out->time_us, err) ||
+    if (!json_get_text(document, json_has(document, "summary_id") ? "summary_id" : "id", JSON_NULLABLE, 0, 128, &id,
+                       err) ||
+        !json_get_text(document, "patient_id", JSON_REQUIRED, 1, 64, &patient, err) ||
+        !take_text(document, &text, err) || !json_get_text(document, "source", JSON_NULLABLE, 0, 32, &source, err) ||
+        !json_get_time(document, json_has(document, "@timestamp") ? "@timestamp" : "timestamp", JSON_REQUIRED,
+                       &out->time_us, err) ||
         !json_get_time(document, "window_start", JSON_NULLABLE, &out->window.from_us, err) ||
         !json_get_time(document, "window_end", JSON_NULLABLE, &out->window.to_us, err) ||
         !window_json_alerts(document, arena, &out->window, err))
@@ -44,7 +47,8 @@ bool collect_parse_summary(const struct json *document, struct arena *arena, str
     return true;
 }
 
-bool collect_parse_feedback(const struct json *document, struct arena *arena, struct collect_feedback *out, struct err *err)
+bool collect_parse_feedback(const struct json *document, struct arena *arena, struct collect_feedback *out,
+                            struct err *err)
 {
     const char *summary = "", *user = "", *text = NULL;
     int64_t rating = 0;
@@ -54,7 +58,8 @@ bool collect_parse_feedback(const struct json *document, struct arena *arena, st
               json_get_text(document, "edited_text", JSON_NULLABLE | JSON_MULTILINE, 0, SAMPLE_TEXT_MAX, &text, err) &&
               json_get_int(document, "rating", JSON_NULLABLE, 0, 5, &rating, err) &&
               json_get_bool(document, "learnable", JSON_NULLABLE, &out->learnable, err) &&
-              json_get_time(document, json_has(document, "@timestamp") ? "@timestamp" : "timestamp", JSON_REQUIRED, &out->time_us, err);
+              json_get_time(document, json_has(document, "@timestamp") ? "@timestamp" : "timestamp", JSON_REQUIRED,
+                            &out->time_us, err);
     out->summary_id = copy_text(arena, summary);
     out->user = copy_text(arena, user);
     out->edited_text = copy_text(arena, text && *text ? text : NULL);
@@ -72,14 +77,15 @@ static void add_sample(struct collecting *collecting, const struct sample *sampl
 }
 
 /* The last rating of the text as it was counts; an edit says by itself that it was not good enough. */
-void collect_add(struct collecting *collecting, const struct collect_summary *summary, const struct collect_feedback *feedbacks, size_t count)
+void collect_add(struct collecting *collecting, const struct collect_summary *summary,
+                 const struct collect_feedback *feedbacks, size_t count)
 {
     char patient[17];
     sample_patient(summary->patient_id, patient);
     struct sample sample = {
-        .summary_id = summary->id, .patient = patient, .user = "", .text = summary->text, .cut_count = summary->cut_count,
-        .kind = summary->from_model ? SAMPLE_MODEL : SAMPLE_WRITER, .time_us = summary->time_us, .window = summary->window,
-        .limits = summary->limits,
+        .summary_id = summary->id, .patient = patient, .user = "", .text = summary->text,
+        .cut_count = summary->cut_count, .kind = summary->from_model ? SAMPLE_MODEL : SAMPLE_WRITER,
+        .time_us = summary->time_us, .window = summary->window, .limits = summary->limits,
     };
     for (size_t i = 0; i < count; i++)
         if (feedbacks[i].rating) {
@@ -115,5 +121,7 @@ bool collect(const struct collect_options *options, const char *out_path, struct
     bool search = str_starts(options->from, "http://") || str_starts(options->from, "https://");
     bool ok = (search ? collect_from_search : collect_from_sqlite)(&collecting, err);
     bool written = !ferror(collecting.file);
-    return ((fclose(collecting.file) == 0 && written) || err_set(ok ? err : NULL, ERR_IO, "%s: cannot be written; is the disk full?", out_path)) && ok;
+    return ((fclose(collecting.file) == 0 && written) ||
+            err_set(ok ? err : NULL, ERR_IO, "%s: cannot be written; is the disk full?", out_path)) &&
+           ok;
 }

@@ -26,6 +26,7 @@ struct collected {
     size_t summaries, edits, ratings, without_readings;
 };
 
-bool collect(const struct collect_options *options, const char *out_path, struct collected *out, struct err *err) MUST_CHECK;
+bool collect(const struct collect_options *options, const char *out_path, struct collected *out,
+             struct err *err) MUST_CHECK;
 
 #endif

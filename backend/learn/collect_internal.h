@@ -31,9 +31,12 @@ struct collect_feedback {
 };
 
 /* `*out_skip`: the document is no summary that can be used (it lacks its window). */
-bool collect_parse_summary(const struct json *document, struct arena *arena, struct collect_summary *out, bool *out_skip, struct err *err) MUST_CHECK;
-bool collect_parse_feedback(const struct json *document, struct arena *arena, struct collect_feedback *out, struct err *err) MUST_CHECK;
-void collect_add(struct collecting *collecting, const struct collect_summary *summary, const struct collect_feedback *feedbacks, size_t count);
+bool collect_parse_summary(const struct json *document, struct arena *arena, struct collect_summary *out,
+                           bool *out_skip, struct err *err) MUST_CHECK;
+bool collect_parse_feedback(const struct json *document, struct arena *arena, struct collect_feedback *out,
+                            struct err *err) MUST_CHECK;
+void collect_add(struct collecting *collecting, const struct collect_summary *summary,
+                 const struct collect_feedback *feedbacks, size_t count);
 
 bool collect_from_sqlite(struct collecting *collecting, struct err *err) MUST_CHECK;
 bool collect_from_search(struct collecting *collecting, struct err *err) MUST_CHECK;

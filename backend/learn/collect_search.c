@@ -24,7 +24,8 @@ struct source {
 typedef bool hit_visitor(struct source *source, const struct json *document, struct err *err);
 
 /* `path` behind the server's address. */
-static bool ask(struct source *s, const char *method, const char *path, const struct buf *query, struct json **out, struct err *err)
+static bool ask(struct source *s, const char *method, const char *path, const struct buf *query, struct json **out,
+                struct err *err)
 {
     const struct collect_options *options = s->collecting->options;
     char url[1024], authorization[512];
@@ -35,16 +36,18 @@ static bool ask(struct source *s, const char *method, const char *path, const st
         (void)snprintf(authorization, sizeof authorization, "Authorization: %s", options->authorization);
         headers[1] = authorization;
     }
-    (void)snprintf(url, sizeof url, "%.*s/%s", (int)(length && options->from[length - 1] == '/' ? length - 1 : length), options->from, path);
-    struct client_call call = { .method = method, .url = url, .headers = headers, .body = query->data, .body_size = query->length,
-                                .timeout_ms = 60000, .answer_max = ANSWER_MAX };
+    (void)snprintf(url, sizeof url, "%.*s/%s", (int)(length && options->from[length - 1] == '/' ? length - 1 : length),
+                   options->from, path);
+    struct client_call call = { .method = method, .url = url, .headers = headers, .body = query->data,
+                                .body_size = query->length, .timeout_ms = 60000, .answer_max = ANSWER_MAX };
     bool ok = client_call(s->client, &call, &answer, err) && client_answer_check(&answer, err) &&
               json_parse_object(answer.body.data, answer.body.length, ANSWER_MAX, out, err);
     client_answer_free(&answer);
     return ok;
 }
 
-static bool search(struct source *s, const char *index, const char *more, const struct buf *query, struct json **out, struct err *err)
+static bool search(struct source *s, const char *index, const char *more, const struct buf *query, struct json **out,
+                   struct err *err)
 {
     char path[256];
     (void)snprintf(path, sizeof path, "%s/_search?ignore_unavailable=true&allow_no_indices=true%s", index, more);
@@ -54,7 +57,8 @@ static bool search(struct source *s, const char *index, const char *more, const 
 static const struct json *hits_of(const struct json *root, struct err *err)
 {
     const struct json *outer = NULL, *hits = NULL;
-    if (json_get_object(root, "hits", JSON_REQUIRED, &outer, err) && json_get_array(outer, "hits", JSON_REQUIRED, READINGS_MAX, &hits, err))
+    if (json_get_object(root, "hits", JSON_REQUIRED, &outer, err) &&
+        json_get_array(outer, "hits", JSON_REQUIRED, READINGS_MAX, &hits, err))
         return hits;
     return NULL;
 }
@@ -278,10 +282,12 @@ static bool add_summary(struct source *s, const struct json *document, struct er
 
 bool collect_from_search(struct collecting *collecting, struct err *err)
 {
-    struct source source = { .collecting = collecting, .client = client_new(&(struct client_options){ .idle_timeout_ms = 30000 }) };
+    struct source source = { .collecting = collecting,
+                             .client = client_new(&(struct client_options){ .idle_timeout_ms = 30000 }) };
     arena_init(&source.arena, 256 << 20);
     arena_init(&source.scratch, 128 << 20);
-    bool ok = visit_all(&source, "medical-feedback-*", keep_feedback, err) && visit_all(&source, "medical-summaries-*", add_summary, err);
+    bool ok = visit_all(&source, "medical-feedback-*", keep_feedback, err) &&
+              visit_all(&source, "medical-summaries-*", add_summary, err);
     mem_free(source.feedbacks);
     arena_free(&source.scratch);
     arena_free(&source.arena);

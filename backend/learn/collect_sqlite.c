@@ -28,7 +28,8 @@ static bool load_feedbacks(struct source *s, struct err *err)
 {
     const struct collect_options *options = s->collecting->options;
     struct feedback_row *rows;
-    if (!store_feedbacks(s->store, &s->arena, options->from_us, options->to_us, SUMMARIES_MAX, &rows, &s->feedback_count, err))
+    if (!store_feedbacks(s->store, &s->arena, options->from_us, options->to_us, SUMMARIES_MAX, &rows,
+                         &s->feedback_count, err))
         return false;
     s->feedbacks = arena_alloc(&s->arena, (s->feedback_count + 1) * sizeof *s->feedbacks);
     bool ok = true;
@@ -80,8 +81,8 @@ static bool add_summary(struct source *s, uint32_t patient, const struct summary
         return ok;
     use_limits(s, patient, &summary.limits);
     summary.window.patient = patient;
-    if (!store_readings(s->store, &s->scratch, patient, summary.window.from_us, summary.window.to_us, WINDOW_READINGS, &readings,
-                        &summary.window.reading_count, err))
+    if (!store_readings(s->store, &s->scratch, patient, summary.window.from_us, summary.window.to_us, WINDOW_READINGS,
+                        &readings, &summary.window.reading_count, err))
         return false;
     summary.window.readings = readings;
     if (!summary.window.reading_count) {
@@ -100,7 +101,8 @@ static bool add_patient(struct source *s, const struct patient_row *patient, str
     struct arena rows_arena;
     struct summary_row *rows;
     size_t count;
-    struct summary_query query = { .patient_id = patient->id, .from_us = options->from_us, .to_us = options->to_us, .limit = SUMMARIES_MAX };
+    struct summary_query query = { .patient_id = patient->id, .from_us = options->from_us, .to_us = options->to_us,
+                                   .limit = SUMMARIES_MAX };
     arena_init(&rows_arena, ARENA_SIZE);
     bool ok = store_summaries(s->store, &rows_arena, &query, &rows, &count, err);
     for (size_t i = count; ok && i-- > 0;) /* newest first as they come: oldest first as they go */
@@ -124,8 +126,8 @@ static bool run(struct source *s, struct err *err)
 
 bool collect_from_sqlite(struct collecting *collecting, struct err *err)
 {
-    struct store_options options = { .engine = "sqlite", .data_dir = collecting->options->from, .clock = clock_system(), .read_only = true,
-                                     .raw_retention_h = 168 };
+    struct store_options options = { .engine = "sqlite", .data_dir = collecting->options->from, .clock = clock_system(),
+                                     .read_only = true, .raw_retention_h = 168 };
     struct source source = { .collecting = collecting };
     if (!store_open(&options, &source.store, err))
         return false;

@@ -18,7 +18,8 @@
 #include <string.h>
 
 static const char *const verdict_names[VERDICT_COUNT] = {
-    "gold", "silver", "unproven", "omits_critical_alert", "was_cut", "rated_low", "duplicate", "superseded", "over_user_cap",
+    "gold", "silver", "unproven", "omits_critical_alert", "was_cut", "rated_low", "duplicate", "superseded",
+    "over_user_cap",
 };
 
 const char *sample_verdict_name(enum sample_verdict verdict)
@@ -106,9 +107,11 @@ static bool judge_sample(void *context, const struct sample *sample, struct err 
     make_input(b, facts);
     struct entry *entry = &b->entries[b->count];
     *entry = (struct entry){
-        .patient = hash_text(sample->patient), .user = hash_text(sample->user), .summary = hash_text(sample->summary_id),
+        .patient = hash_text(sample->patient), .user = hash_text(sample->user),
+        .summary = hash_text(sample->summary_id),
         .content = str_hash64(b->input.data, b->input.length, hash_text(sample->text)), .time_us = sample->time_us,
-        .index = (uint32_t)b->count++, .edit = sample->kind == SAMPLE_EDIT, .verdict = (uint8_t)verdict_of(sample, result),
+        .index = (uint32_t)b->count++, .edit = sample->kind == SAMPLE_EDIT,
+        .verdict = (uint8_t)verdict_of(sample, result),
     };
     b->out->edits += entry->edit;
     /* What was read in and what people make of it is what drifts; a text that was superseded too. */
@@ -272,13 +275,17 @@ static bool check(const struct dataset *set, struct err *err)
     if (!set->samples)
         return err_set(err, ERR_REFUSED, "no samples: nothing was summarised or edited in this time");
     if ((double)set->counts[VERDICT_DUPLICATE] > DUPLICATE_SHARE * (double)set->samples)
-        return err_set(err, ERR_REFUSED, "duplicated data: %zu of %zu samples are copies of others", set->counts[VERDICT_DUPLICATE], set->samples);
+        return err_set(err, ERR_REFUSED, "duplicated data: %zu of %zu samples are copies of others",
+                       set->counts[VERDICT_DUPLICATE], set->samples);
     if (bad >= 3 && (double)bad > POISONED_SHARE * (double)set->edits)
-        return err_set(err, ERR_REFUSED, "poisoned data: %zu of %zu edits claim what their readings do not show", bad, set->edits);
+        return err_set(err, ERR_REFUSED, "poisoned data: %zu of %zu edits claim what their readings do not show", bad,
+                       set->edits);
     if (usable < SAMPLES_MIN)
-        return err_set(err, ERR_REFUSED, "%zu usable samples are too few to learn from; at least %d are needed", usable, SAMPLES_MIN);
+        return err_set(err, ERR_REFUSED, "%zu usable samples are too few to learn from; at least %d are needed", usable,
+                       SAMPLES_MIN);
     if (set->counts[VERDICT_GOLD] && !set->gold_exam)
-        return err_set(err, ERR_REFUSED, "the edits are all about one patient: there is nobody else to examine what was learnt");
+        return err_set(err, ERR_REFUSED,
+                       "the edits are all about one patient: there is nobody else to examine what was learnt");
     return true;
 }
 
@@ -417,11 +424,13 @@ static bool close_file(FILE *file, const char *path, struct err *err)
     return (fclose(file) == 0 && ok) || err_set(err, ERR_IO, "%s: cannot be written; is the disk full?", path);
 }
 
-/* As the default model was trained: half of the windows as the simulator makes them, half with vitals of their own ways. */
+/* As the default model was trained: half of the windows as the simulator makes them, half with vitals of their own
+ * ways. */
 static bool rehearse(struct builder *b, struct err *err)
 {
     size_t varied = b->options->rehearsal / 2;
-    struct prepare_options options = { .seed = b->options->seed, .count = b->options->rehearsal - varied, .format = b->options->format, .house = true };
+    struct prepare_options options = { .seed = b->options->seed, .count = b->options->rehearsal - varied,
+                                       .format = b->options->format, .house = true };
     if (options.count && !prepare_pairs(&options, write_rehearsal, b, err))
         return false;
     options.count = varied;
@@ -441,7 +450,8 @@ static bool write_files(struct builder *b, const char *samples_path, const char 
     b->out->gold_weight = gold_weight(b->out, b->silver_wanted + b->options->rehearsal);
     b->pairs = open_in(dir, "pairs.jsonl", pairs_path, err);
     b->edits = b->pairs ? open_in(dir, "edits.jsonl", edits_path, err) : NULL;
-    bool ok = b->edits && read_again(b, samples_path, note_habit, err) && read_again(b, samples_path, write_sample, err) && rehearse(b, err);
+    bool ok = b->edits && read_again(b, samples_path, note_habit, err) &&
+              read_again(b, samples_path, write_sample, err) && rehearse(b, err);
     if (b->pairs && !close_file(b->pairs, pairs_path, ok ? err : NULL))
         ok = false;
     if (b->edits && !close_file(b->edits, edits_path, ok ? err : NULL))
@@ -520,7 +530,8 @@ static bool build(struct builder *b, const char *samples_path, const char *dir, 
     return check(b->out, err) && write_files(b, samples_path, dir, err);
 }
 
-bool dataset_make(const char *samples_path, const char *dir, const struct dataset_options *options, struct dataset *out, struct err *err)
+bool dataset_make(const char *samples_path, const char *dir, const struct dataset_options *options, struct dataset *out,
+                  struct err *err)
 {
     struct builder b = { .options = options, .out = out };
     struct err refused = { 0 };

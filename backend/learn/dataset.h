@@ -10,7 +10,8 @@
  * Silver:    a model's or the writer's text, proven whole when it was written and again now, not rated
  *            under 4.  Never a text that the guard had to cut.
  * Weight:    gold is shown so often that it makes GOLD_SHARE of what is seen.
- * Rehearsal: simulated windows with the writer's text keep what the week did not show, told in the readers' order (habit.h).
+ * Rehearsal: simulated windows with the writer's text keep what the week did not show, told in the readers' order
+ *            (habit.h).
  * Split:     by patient: of those with edits, a fifth (at least one), by the hash of the id, is held back.
  * Refused:   ERR_REFUSED with the reason, also in dataset.json: too little, duplicated, poisoned, or
  *            edits of a single patient (nothing to examine them with).

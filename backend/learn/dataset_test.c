@@ -72,12 +72,20 @@ static bool make(void *context, const struct window *window, const struct alarm_
     facts_make(window, limits, &facts);
     writer_write(&facts, m->pulse ? WRITER_HOUSE : (uint64_t)m->count, &arena, text);
     int number = m->same_everything ? 0 : m->count;
-    bool twist = m->twist_every && m->count % m->twist_every == 0, silver = m->silver && (m->count % m->silver == 0 || (m->few_edits && m->count > 10));
+    bool twist = m->twist_every && m->count % m->twist_every == 0,
+         silver = m->silver && (m->count % m->silver == 0 || (m->few_edits && m->count > 10));
     struct sample sample = {
-        .summary_id = arena_printf(&arena, "s%d", m->same_summary ? 0 : number), .user = silver ? "" : m->user,
-        .patient = arena_printf(&arena, "p%d", number % m->patients), .kind = silver ? SAMPLE_MODEL : SAMPLE_EDIT,
-        .text = twisted(m->pulse & (silver ? PULSE_SILVER : PULSE_EDITS) ? with_pulse(&arena, summary_join(text, &arena)) : summary_join(text, &arena), twist ? m->twist : PLAIN, &arena), .time_us = m->count + 1,
-        .window = *window, .limits = *limits,
+        .summary_id = arena_printf(&arena, "s%d", m->same_summary ? 0 : number),
+        .user = silver ? "" : m->user,
+        .patient = arena_printf(&arena, "p%d", number % m->patients),
+        .kind = silver ? SAMPLE_MODEL : SAMPLE_EDIT,
+        .text = twisted(m->pulse & (silver ? PULSE_SILVER : PULSE_EDITS)
+                            ? with_pulse(&arena, summary_join(text, &arena))
+                            : summary_join(text, &arena),
+                        twist ? m->twist : PLAIN, &arena),
+        .time_us = m->count + 1,
+        .window = *window,
+        .limits = *limits,
     };
     sample_write(&sample, &line);
     (void)fwrite(line.data, 1, line.length, m->file);
@@ -89,7 +97,8 @@ static bool make(void *context, const struct window *window, const struct alarm_
 
 static bool build(struct making making, size_t count, struct dataset *out, struct err *err)
 {
-    struct dataset_options options = { .format = making.pulse ? MODEL_FORMAT_SLOTS : MODEL_FORMAT_FACTS, .rehearsal = 20, .seed = 1 };
+    struct dataset_options options = { .format = making.pulse ? MODEL_FORMAT_SLOTS : MODEL_FORMAT_FACTS,
+                                       .rehearsal = 20, .seed = 1 };
     making.file = fopen(samples_path, "wb");
     making.user = making.user ? making.user : "ann";
     making.patients = making.patients ? making.patients : 10;
@@ -235,8 +244,8 @@ static void copies_are_refused(void **state)
     struct dataset_options options = { .format = MODEL_FORMAT_FACTS };
     (void)state;
     assert_true(build((struct making){ 0 }, 60, &set, &err));
-    (void)snprintf(command, sizeof command, "cat %s %s %s > %s.x && mv %s.x %s", samples_path, samples_path, samples_path, samples_path,
-                   samples_path, samples_path);
+    (void)snprintf(command, sizeof command, "cat %s %s %s > %s.x && mv %s.x %s", samples_path, samples_path,
+                   samples_path, samples_path, samples_path, samples_path);
     assert_int_equal(system(command), 0);
     assert_false(dataset_make(samples_path, dir, &options, &set, &err));
     assert_non_null(strstr(err.text, "duplicated"));
@@ -248,7 +257,8 @@ static void a_bad_line_is_named(void **state)
     struct dataset_options options = { 0 };
     FILE *file = fopen(samples_path, "wb");
     (void)state;
-    (void)fputs("{\"patient\":\"p\",\"kind\":\"edit\",\"text\":\"x\",\"window\":{\"readings\":[{\"timestamp\":7}]}}\n", file);
+    (void)fputs("{\"patient\":\"p\",\"kind\":\"edit\",\"text\":\"x\",\"window\":{\"readings\":[{\"timestamp\":7}]}}\n",
+                file);
     (void)fclose(file);
     assert_false(dataset_make(samples_path, dir, &options, &set, &err));
     assert_int_equal(err.kind, ERR_INPUT);
@@ -259,9 +269,10 @@ static void a_bad_line_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(edits_become_gold), cmocka_unit_test(held_back_patients_are_whole), cmocka_unit_test(what_is_left_out),
-        cmocka_unit_test(what_is_refused), cmocka_unit_test(copies_are_refused), cmocka_unit_test(a_bad_line_is_named),
-        cmocka_unit_test(readers_words_are_learnt), cmocka_unit_test(words_learnt_before_stay),
+        cmocka_unit_test(edits_become_gold), cmocka_unit_test(held_back_patients_are_whole),
+        cmocka_unit_test(what_is_left_out), cmocka_unit_test(what_is_refused), cmocka_unit_test(copies_are_refused),
+        cmocka_unit_test(a_bad_line_is_named), cmocka_unit_test(readers_words_are_learnt),
+        cmocka_unit_test(words_learnt_before_stay),
     };
     char command[64];
     if (!mkdtemp(dir))

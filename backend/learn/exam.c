@@ -13,7 +13,8 @@
 enum { TEXT_ARENA_SIZE = 4 << 20 };
 
 static const char *const row_names[ROW_COUNT] = { "facts", "critical", "numbers" };
-static const char *const slice_names[SLICE_ALERT] = { "all", "stable", "missing", "artefact", "long", "several", "edited" };
+static const char *const slice_names[SLICE_ALERT] = { "all", "stable", "missing", "artefact", "long", "several",
+                                                      "edited" };
 
 const char *exam_row_name(enum exam_row row)
 {
@@ -97,7 +98,8 @@ static const char *written(const struct facts *facts, struct arena *arena)
     return summary_join(text, arena);
 }
 
-bool exam_set_add(struct exam_set *set, const struct window *window, const struct alarm_limits *limits, const char *edit, struct err *err)
+bool exam_set_add(struct exam_set *set, const struct window *window, const struct alarm_limits *limits,
+                  const char *edit, struct err *err)
 {
     if (!reserve(set, set->count + 1, err))
         return false;
@@ -134,7 +136,8 @@ static int count_numbers(const char *text)
 {
     int count = 0;
     for (; *text; text++)
-        count += isdigit((unsigned char)*text) && !isdigit((unsigned char)text[1]) && !(strchr(".:/", text[1]) && text[1] && isdigit((unsigned char)text[2]));
+        count += isdigit((unsigned char)*text) && !isdigit((unsigned char)text[1]) &&
+                 !(strchr(".:/", text[1]) && text[1] && isdigit((unsigned char)text[2]));
     return count;
 }
 
@@ -161,7 +164,8 @@ static void collect_evidence(const struct guard_result *result, struct evidence_
     for (int s = result->added; s < result->kept.count; s++)
         for (int e = 0; e < result->kept.sentences[s].evidence_count; e++) {
             const struct evidence *evidence = &result->kept.sentences[s].evidence[e];
-            int64_t key[4] = { evidence->is_alert, evidence->time_us, evidence->source, evidence->is_alert ? evidence->alert_type : 0 };
+            int64_t key[4] = { evidence->is_alert, evidence->time_us, evidence->source,
+                               evidence->is_alert ? evidence->alert_type : 0 };
             uint64_t hash = str_hash64(key, sizeof key, 0);
             int i = 0;
             while (i < out->count && out->item[i] != hash)
@@ -194,7 +198,8 @@ static int open_critical(const struct facts *facts)
 static void judge(const struct exam_item *item, const char *text, struct arena *arena, struct exam_verdict *out)
 {
     static const struct guard_options options = { .alias = true };
-    struct guard_result *result = arena_alloc(arena, sizeof *result), *reference = arena_alloc(arena, sizeof *reference);
+    struct guard_result *result = arena_alloc(arena, sizeof *result),
+                        *reference = arena_alloc(arena, sizeof *reference);
     int cut_numbers = 0, numbers = count_numbers(text), critical = open_critical(&item->facts);
     guard_check(&item->facts, text, &options, arena, result);
     guard_check(&item->facts, item->reference, &options, arena, reference);
@@ -249,7 +254,8 @@ static void sum_up(struct exam *exam)
     }
     const struct exam_slice_sum *all = &exam->sums[SLICE_ALL];
     const struct exam_slice_sum *agree = exam->sums[SLICE_EDITED].windows ? &exam->sums[SLICE_EDITED] : all;
-    exam->total = 0.30 * (agree->rouge + agree->fact_f1) / 2 + 0.25 * share(all->sentences - all->cuts, all->sentences) +
+    exam->total = 0.30 * (agree->rouge + agree->fact_f1) / 2 +
+                  0.25 * share(all->sentences - all->cuts, all->sentences) +
                   0.25 * share(all->critical_told, all->critical) + 0.20 * share(all->numbers_proven, all->numbers);
 }
 
@@ -271,7 +277,8 @@ void exam_set_latency(struct exam *exam, const int64_t *latency_us, size_t count
     mem_free(sorted);
 }
 
-void exam_judge(const struct exam_set *set, const char *const *texts, const char *model, struct arena *arena, struct exam *out)
+void exam_judge(const struct exam_set *set, const char *const *texts, const char *model, struct arena *arena,
+                struct exam *out)
 {
     struct arena scratch;
     *out = (struct exam){ .count = set->count, .verdicts = arena_alloc(arena, set->count * sizeof *out->verdicts + 1) };
@@ -354,7 +361,8 @@ static bool read_verdict(const struct json *row, struct exam_verdict *out, struc
     *out = (struct exam_verdict){
         .slices = (uint32_t)f[0], .right = (uint8_t)f[1], .sentences = (uint16_t)f[2], .cuts = (uint16_t)f[3],
         .numbers = (uint16_t)f[4], .numbers_proven = (uint16_t)f[5], .critical = (uint16_t)f[6],
-        .critical_told = (uint16_t)f[7], .words = (uint16_t)f[8], .rouge = (float)f[9] / 10000, .fact_f1 = (float)f[10] / 10000,
+        .critical_told = (uint16_t)f[7], .words = (uint16_t)f[8], .rouge = (float)f[9] / 10000,
+        .fact_f1 = (float)f[10] / 10000,
     };
     return true;
 }

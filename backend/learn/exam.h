@@ -45,7 +45,8 @@ struct exam_set {
 /* `count` simulated windows of EXAM_SEED, the writer's text as reference. */
 bool exam_set_simulated(struct arena *arena, size_t count, struct exam_set *out, struct err *err) MUST_CHECK;
 /* The window and the text are copied.  `edit` NULL: the writer's text is the reference. */
-bool exam_set_add(struct exam_set *set, const struct window *window, const struct alarm_limits *limits, const char *edit, struct err *err) MUST_CHECK;
+bool exam_set_add(struct exam_set *set, const struct window *window, const struct alarm_limits *limits,
+                  const char *edit, struct err *err) MUST_CHECK;
 
 /* What became of one window. */
 struct exam_verdict {
@@ -68,7 +69,8 @@ struct exam {
 };
 
 /* texts[i] is what the model wrote about set->items[i]. */
-void exam_judge(const struct exam_set *set, const char *const *texts, const char *model, struct arena *arena, struct exam *out);
+void exam_judge(const struct exam_set *set, const char *const *texts, const char *model, struct arena *arena,
+                struct exam *out);
 void exam_set_latency(struct exam *exam, const int64_t *latency_us, size_t count);
 void exam_write(const struct exam *exam, struct buf *out);            /* JSON, with every verdict */
 bool exam_read(const char *text, size_t length, struct arena *arena, struct exam *out, struct err *err) MUST_CHECK;

@@ -118,7 +118,8 @@ static void edits_count_for_agreement(void **state)
     struct exam exam;
     struct err err = { 0 };
     assert_true(exam_set_add(&set, f->set.items[0].facts.window, f->set.items[0].facts.limits, NULL, &err));
-    assert_true(exam_set_add(&set, f->set.items[1].facts.window, f->set.items[1].facts.limits, "Heart rate was stable.", &err));
+    assert_true(
+        exam_set_add(&set, f->set.items[1].facts.window, f->set.items[1].facts.limits, "Heart rate was stable.", &err));
     assert_int_equal(set.edited_count, 1);
     texts[0] = set.items[0].reference;
     texts[1] = "Nothing like it";
@@ -133,7 +134,8 @@ static void edits_count_for_agreement(void **state)
 static struct exam imagine(struct exam_verdict *verdicts, size_t count, double total)
 {
     for (size_t i = 0; i < count; i++)
-        verdicts[i] = (struct exam_verdict){ .slices = 1u << SLICE_ALL | (i < 50 ? 1u << SLICE_STABLE : 0), .right = 7 };
+        verdicts[i] = (struct exam_verdict){ .slices = 1u << SLICE_ALL | (i < 50 ? 1u << SLICE_STABLE : 0),
+                                             .right = 7 };
     return (struct exam){ .count = count, .verdicts = verdicts, .total = total };
 }
 

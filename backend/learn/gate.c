@@ -46,9 +46,10 @@ static void say_worse(struct gate *gate)
     for (int i = 0; i < gate->row_count && used < sizeof gate->reason; i++) {
         const struct gate_row *row = &gate->rows[i];
         if (row->worse)
-            used += (size_t)snprintf(gate->reason + used, sizeof gate->reason - used, "%s %s of %s (%lld of %lld, was %lld)",
-                                     used > 8 ? ";" : "", exam_row_name(row->row), exam_slice_name(row->slice),
-                                     (long long)row->challenger, (long long)row->windows, (long long)row->champion);
+            used += (size_t)snprintf(gate->reason + used, sizeof gate->reason - used,
+                                     "%s %s of %s (%lld of %lld, was %lld)", used > 8 ? ";" : "",
+                                     exam_row_name(row->row), exam_slice_name(row->slice), (long long)row->challenger,
+                                     (long long)row->windows, (long long)row->champion);
     }
 }
 
@@ -60,8 +61,10 @@ static void judge_first(const struct exam *challenger, struct gate *out)
     for (int row = 0; row < ROW_COUNT && out->passed; row++)
         if (!all->windows || (double)all->right[row] < floors[row] * (double)all->windows) {
             out->passed = false;
-            (void)snprintf(out->reason, sizeof out->reason, "first model: %s right in %lld of %lld windows, the floor is %.0f %%",
-                           exam_row_name((enum exam_row)row), (long long)all->right[row], (long long)all->windows, 100 * floors[row]);
+            (void)snprintf(out->reason, sizeof out->reason,
+                           "first model: %s right in %lld of %lld windows, the floor is %.0f %%",
+                           exam_row_name((enum exam_row)row), (long long)all->right[row], (long long)all->windows,
+                           100 * floors[row]);
         }
 }
 
@@ -89,7 +92,8 @@ bool gate_judge(const struct exam *champion, const struct exam *challenger, stru
     *out = (struct gate){ .has_champion = champion != NULL, .challenger_total = challenger->total,
                           .champion_total = champion ? champion->total : 0 };
     if (champion && !same_exam(champion, challenger))
-        return err_set(err, ERR_CONFLICT, "gate: champion and challenger sat different exams (%zu and %zu windows)", champion->count, challenger->count);
+        return err_set(err, ERR_CONFLICT, "gate: champion and challenger sat different exams (%zu and %zu windows)",
+                       champion->count, challenger->count);
     if (champion)
         judge_against(champion, challenger, out);
     else
@@ -129,7 +133,8 @@ bool gate_read(const char *text, size_t length, bool *out_passed, struct buf *ou
 {
     struct json *root = NULL;
     const char *reason = "";
-    bool ok = json_parse_object(text, length, 1 << 20, &root, err) && json_get_bool(root, "passed", JSON_REQUIRED, out_passed, err) &&
+    bool ok = json_parse_object(text, length, 1 << 20, &root, err) &&
+              json_get_bool(root, "passed", JSON_REQUIRED, out_passed, err) &&
               json_get_text(root, "reason", JSON_REQUIRED, 0, GATE_REASON_SIZE, &reason, err);
     if (ok)
         buf_add_text(out_reason, reason);

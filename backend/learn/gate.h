@@ -32,7 +32,8 @@ struct gate {
 };
 
 /* ERR_CONFLICT: the two sat different exams. */
-bool gate_judge(const struct exam *champion /* NULL: none */, const struct exam *challenger, struct gate *out, struct err *err) MUST_CHECK;
+bool gate_judge(const struct exam *champion /* NULL: none */, const struct exam *challenger, struct gate *out,
+                struct err *err) MUST_CHECK;
 void gate_write(const struct gate *gate, struct buf *out);
 bool gate_read(const char *text, size_t length, bool *out_passed, struct buf *out_reason, struct err *err) MUST_CHECK;
 

@@ -89,7 +89,10 @@ static const char *published_sentence(struct trial *t, const struct facts *facts
                 break;
             }
     return count ? arena_printf(&t->arena,
-                                "Patient X experienced %s during the monitoring period and requires continued medical observation.", list) : NULL;
+                                "Patient X experienced %s during the monitoring period and requires continued medical "
+                                "observation.",
+                                list)
+                 : NULL;
 }
 
 static void try_true(struct trial *t, const struct facts *facts, const struct summary_text *text)
@@ -493,10 +496,12 @@ static bool report(const struct trial *t)
         mutated += t->mutated[i];
         caught += t->caught[i];
     }
-    (void)printf("{\"windows\": %zu, \"true_sentences\": %zu, \"true_cut\": %zu, \"shown\": %zu, \"unproven_shown\": %zu, \"without_evidence\": %zu, \"critical_omitted\": %zu, "
-                 "\"mutated\": %zu, \"caught\": %zu, \"mutated_seen_by_naive_check\": %zu, \"hostile\": %zu, \"hostile_claims_shown\": %zu, \"kinds\": {",
+    (void)printf("{\"windows\": %zu, \"true_sentences\": %zu, \"true_cut\": %zu, \"shown\": %zu, \"unproven_shown\": "
+                 "%zu, \"without_evidence\": %zu, \"critical_omitted\": %zu, "
+                 "\"mutated\": %zu, \"caught\": %zu, \"mutated_seen_by_naive_check\": %zu, \"hostile\": %zu, "
+                 "\"hostile_claims_shown\": %zu, \"kinds\": {",
                  t->windows, t->sentences, t->cut, t->shown, t->unproven, t->bare, t->omitted, mutated, caught,
-                     t->naive_sees, t->hostile, t->hostile_shown);
+                 t->naive_sees, t->hostile, t->hostile_shown);
     for (int i = 0; i < MUTATION_COUNT; i++)
         (void)printf("%s\"%s\": [%zu, %zu]", i ? ", " : "", mutation_names[i], t->mutated[i], t->caught[i]);
     (void)printf("}}\n");

@@ -59,7 +59,8 @@ static bool must_precede(const struct habit *habit, enum habit_kind a, enum habi
     int both = habit->edited[a][b] + habit->edited[b][a];
     if (both < HABIT_MIN && habit->older)
         return must_precede(habit->older, a, b);
-    return a != b && both >= HABIT_MIN && habit->edited[a][b] >= HABIT_SHARE * both && habit->usual[a][b] < habit->usual[b][a];
+    return a != b && both >= HABIT_MIN && habit->edited[a][b] >= HABIT_SHARE * both &&
+           habit->usual[a][b] < habit->usual[b][a];
 }
 
 /* Insertion, stable: what no habit moves keeps its place. */

@@ -4,8 +4,8 @@
  * and the model would keep the new one for the windows it has seen edited (measured: 16 of 1,000 others followed).
  * Kinds:   of a sentence with names (clinical/slots.h): about the window, NEWS2, an alarm, a vital that moved, one that
  *          did not, and what has no number.
- * Habit:   one kind stands before another in HABIT_SHARE of at least HABIT_MIN edits that have both, and in less than half
- *          of what the writer says of the same windows: what was like that before is no habit.
+ * Habit:   one kind stands before another in HABIT_SHARE of at least HABIT_MIN edits that have both, and in less than
+ *          half of what the writer says of the same windows: what was like that before is no habit.
  * Threads: one. */
 #ifndef LEARN_HABIT_H
 #define LEARN_HABIT_H

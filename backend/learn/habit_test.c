@@ -6,9 +6,12 @@
 
 #include <cmocka.h>
 
-static const char usual[] = "Fever is active since $0o. Heart rate rose from $Ha to $Hb. SpO2 ($SL-$Sh) was stable. NEWS2 is $Nl. $Wn readings.";
-static const char count_first[] = "$Wn readings. Fever is active since $0o. Heart rate rose from $Ha to $Hb. SpO2 ($SL-$Sh) was stable. NEWS2 is $Nl.";
-static const char trend_first[] = "Heart rate rose from $Ha to $Hb. Fever is active since $0o. SpO2 ($SL-$Sh) was stable. NEWS2 is $Nl. $Wn readings.";
+static const char usual[] = "Fever is active since $0o. Heart rate rose from $Ha to $Hb. SpO2 ($SL-$Sh) was stable. "
+                            "NEWS2 is $Nl. $Wn readings.";
+static const char count_first[] = "$Wn readings. Fever is active since $0o. Heart rate rose from $Ha to $Hb. SpO2 "
+                                  "($SL-$Sh) was stable. NEWS2 is $Nl.";
+static const char trend_first[] = "Heart rate rose from $Ha to $Hb. Fever is active since $0o. SpO2 ($SL-$Sh) was "
+                                  "stable. NEWS2 is $Nl. $Wn readings.";
 
 static void expect(const char *edit, int edits, const char *other_edit, int other_edits, const char *expected)
 {

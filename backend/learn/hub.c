@@ -23,7 +23,8 @@ static bool snapshot_dir(const struct hub_cache *cache, const char *commit, stru
     char path[HUB_PATH_SIZE];
     FILE *file;
     (void)str_copy(out->commit, sizeof out->commit, commit);
-    if (!hub_cache_path(cache, out->dir, err, "snapshots/%s", commit) || !hub_cache_path(cache, path, err, "snapshots/%s/spiece.model", commit))
+    if (!hub_cache_path(cache, out->dir, err, "snapshots/%s", commit) ||
+        !hub_cache_path(cache, path, err, "snapshots/%s/spiece.model", commit))
         return false;
     file = fopen(path, "re");
     out->has_tokenizer = file != NULL;
@@ -37,8 +38,9 @@ static bool from_cache(const struct hub_options *options, const struct hub_name 
 {
     struct hub_cache cache;
     char commit[HUB_COMMIT_SIZE];
-    return hub_cache_look(options->cache, name->repo, &cache, NULL) && hub_cache_ref_read(&cache, name->revision, commit) &&
-           hub_cache_complete(&cache, commit) && snapshot_dir(&cache, commit, out, NULL);
+    return hub_cache_look(options->cache, name->repo, &cache, NULL) &&
+           hub_cache_ref_read(&cache, name->revision, commit) && hub_cache_complete(&cache, commit) &&
+           snapshot_dir(&cache, commit, out, NULL);
 }
 
 static bool list_once(struct pull *pull, struct client_answer *answer, struct err *err)
@@ -49,7 +51,8 @@ static bool list_once(struct pull *pull, struct client_answer *answer, struct er
     client_escape(&url, pull->name->revision, false);
     buf_add_text(&url, "?expand=sha&expand=siblings"); /* nothing else of its page */
     struct client_call call = { .url = url.data, .answer_max = HUB_JSON_SIZE_MAX, .redirects_max = 2 };
-    bool ok = !url.overflow ? hub_call(&pull->session, &call, pull->name->repo, answer, err) : err_set(err, ERR_INPUT, "HF_ENDPOINT: too long");
+    bool ok = !url.overflow ? hub_call(&pull->session, &call, pull->name->repo, answer, err)
+                            : err_set(err, ERR_INPUT, "HF_ENDPOINT: too long");
     if (ok)
         ok = hub_listing_parse(answer->body.data ? answer->body.data : "", answer->body.length, &pull->listing, err) ||
              err_context(err, "%s: what the Hub says about it", pull->name->repo);
@@ -93,8 +96,9 @@ static bool fetch_shards(struct pull *pull, struct err *err)
     bool ok = hub_index_parse(text.data, text.length, shards, &count, err) || err_context(err, "%s", index);
     buf_free(&text);
     for (int i = 0; ok && i < count; i++)
-        ok = is_listed(pull, shards[i]) ? hub_fetch_file(&pull->fetch, shards[i], pull->out, err)
-                                        : err_set(err, ERR_INPUT, "%s: names %s, which the model does not have", index, shards[i]);
+        ok = is_listed(pull, shards[i])
+                 ? hub_fetch_file(&pull->fetch, shards[i], pull->out, err)
+                 : err_set(err, ERR_INPUT, "%s: names %s, which the model does not have", index, shards[i]);
     mem_free(shards);
     return ok;
 }
@@ -106,8 +110,10 @@ static bool fetch_weights(struct pull *pull, struct err *err)
     if (is_listed(pull, "model.safetensors.index.json"))
         return fetch_shards(pull, err);
     return err_set(err, ERR_INPUT, "%s: has no model.safetensors%s", pull->name->repo,
-                   is_listed(pull, "pytorch_model.bin") ? "; it has pytorch_model.bin only: a pickle, which is code and is not loaded. "
-                                                          "Ask its owner for safetensors, or convert a copy with transformers" : "");
+                   is_listed(pull, "pytorch_model.bin")
+                       ? "; it has pytorch_model.bin only: a pickle, which is code and is not loaded. Ask its owner "
+                         "for safetensors, or convert a copy with transformers"
+                       : "");
 }
 
 static bool fetch_all(struct pull *pull, struct err *err)
@@ -141,7 +147,8 @@ bool hub_pull(const struct hub_options *options, const struct hub_name *name, st
     if ((options->offline || hub_commit_valid(name->revision)) && from_cache(options, name, out))
         return true;
     if (options->offline)
-        return err_set(err, ERR_UNAVAILABLE, "%s@%s is not in %.200s, and HF_HUB_OFFLINE is set", name->repo, name->revision, options->cache);
+        return err_set(err, ERR_UNAVAILABLE, "%s@%s is not in %.200s, and HF_HUB_OFFLINE is set", name->repo,
+                       name->revision, options->cache);
     if (!hub_session_start(options, &pull.session, err))
         return false;
     bool ok = pull_online(&pull, err);

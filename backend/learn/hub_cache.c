@@ -61,7 +61,8 @@ bool hub_cache_look(const char *root, const char *repo, struct hub_cache *out, s
         (void)snprintf(folder, sizeof folder, "models--%s", repo);
     int a = snprintf(out->model, sizeof out->model, "%s/%s", root, folder);
     int b = snprintf(out->locks, sizeof out->locks, "%s/.locks/%s", root, folder);
-    return (a < HUB_PATH_SIZE && b < HUB_PATH_SIZE) || err_set(err, ERR_TOO_LARGE, "%.200s: the path is too long", root);
+    return (a < HUB_PATH_SIZE && b < HUB_PATH_SIZE) ||
+           err_set(err, ERR_TOO_LARGE, "%.200s: the path is too long", root);
 }
 
 bool hub_cache_open(const char *root, const char *repo, struct hub_cache *out, struct err *err)
@@ -76,7 +77,8 @@ bool hub_cache_open(const char *root, const char *repo, struct hub_cache *out, s
     return make_parents(out->locks, err);
 }
 
-bool hub_cache_lock(const struct hub_cache *cache, const char *etag, const atomic_bool *cancel, int *out_fd, struct err *err)
+bool hub_cache_lock(const struct hub_cache *cache, const char *etag, const atomic_bool *cancel, int *out_fd,
+                    struct err *err)
 {
     char path[HUB_PATH_SIZE];
     if (snprintf(path, sizeof path, "%s/%s.lock", cache->locks, etag) >= (int)sizeof path)
@@ -107,14 +109,18 @@ bool hub_cache_has(const struct hub_cache *cache, const char *etag, int64_t size
 {
     char path[HUB_PATH_SIZE], hex[DIGEST_TEXT_SIZE];
     struct stat st;
-    if (!hub_cache_path(cache, path, NULL, "blobs/%s", etag) || lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != size)
+    if (!hub_cache_path(cache, path, NULL, "blobs/%s", etag) || lstat(path, &st) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_size != size)
         return false;
-    return digest_file(path, strlen(etag) == 64 ? DIGEST_SHA256 : DIGEST_GIT_BLOB, hex, NULL, NULL) && strcmp(hex, etag) == 0;
+    return digest_file(path, strlen(etag) == 64 ? DIGEST_SHA256 : DIGEST_GIT_BLOB, hex, NULL, NULL) &&
+           strcmp(hex, etag) == 0;
 }
 
-bool hub_cache_link(const struct hub_cache *cache, const char *commit, const char *file, const char *etag, struct err *err)
+bool hub_cache_link(const struct hub_cache *cache, const char *commit, const char *file, const char *etag,
+                    struct err *err)
 {
-    char folder[HUB_PATH_SIZE], path[HUB_PATH_SIZE], fresh[HUB_PATH_SIZE], target[DIGEST_TEXT_SIZE + 16], now[DIGEST_TEXT_SIZE + 16];
+    char folder[HUB_PATH_SIZE], path[HUB_PATH_SIZE], fresh[HUB_PATH_SIZE], target[DIGEST_TEXT_SIZE + 16],
+        now[DIGEST_TEXT_SIZE + 16];
     (void)snprintf(target, sizeof target, "../../blobs/%s", etag);
     if (!hub_cache_path(cache, folder, err, "snapshots/%s", commit) || !make_folder(folder, err) ||
         !hub_cache_path(cache, path, err, "snapshots/%s/%s", commit, file) ||
@@ -163,7 +169,8 @@ static bool make_ref_folders(const struct hub_cache *cache, const char *revision
 {
     char path[HUB_PATH_SIZE];
     for (const char *slash = strchr(revision, '/'); slash; slash = strchr(slash + 1, '/'))
-        if (!hub_cache_path(cache, path, err, "refs/%.*s", (int)(slash - revision), revision) || !make_folder(path, err))
+        if (!hub_cache_path(cache, path, err, "refs/%.*s", (int)(slash - revision), revision) ||
+            !make_folder(path, err))
             return false;
     return true;
 }

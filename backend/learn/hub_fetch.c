@@ -32,38 +32,48 @@ struct download {
 static int64_t size_max_of(const char *file)
 {
     size_t length = strlen(file);
-    return length > 12 && strcmp(file + length - 12, ".safetensors") == 0 ? HUB_WEIGHTS_SIZE_MAX : HUB_SMALL_FILE_SIZE_MAX;
+    return length > 12 && strcmp(file + length - 12, ".safetensors") == 0 ? HUB_WEIGHTS_SIZE_MAX
+                                                                          : HUB_SMALL_FILE_SIZE_MAX;
 }
 
 static bool make_url(const struct hub_fetch *fetch, const char *file, char out[CLIENT_URL_SIZE], struct err *err)
 {
-    int length = snprintf(out, CLIENT_URL_SIZE, "%s/%s/resolve/%s/%s", fetch->session->options->endpoint, fetch->repo, fetch->commit, file);
+    int length = snprintf(out, CLIENT_URL_SIZE, "%s/%s/resolve/%s/%s", fetch->session->options->endpoint, fetch->repo,
+                          fetch->commit, file);
     return length < CLIENT_URL_SIZE || err_set(err, ERR_INPUT, "HF_ENDPOINT: too long");
 }
 
 /* ---- HEAD: what is it, and how large? ---- */
 
-static bool read_remote(const struct hub_fetch *fetch, const char *file, const struct client_answer *answer, struct remote *out, struct err *err)
+static bool read_remote(const struct hub_fetch *fetch, const char *file, const struct client_answer *answer,
+                        struct remote *out, struct err *err)
 {
     char commit[64], etag[256], size[32];
     if (client_answer_header(answer, "x-repo-commit", commit, sizeof commit) && strcasecmp(commit, fetch->commit) != 0)
-        return err_set(err, ERR_CONFLICT, "%s: the Hub answers with commit %.40s instead of %s", file, commit, fetch->commit);
-    if (!client_answer_header(answer, "x-linked-etag", etag, sizeof etag) && !client_answer_header(answer, "etag", etag, sizeof etag))
+        return err_set(err, ERR_CONFLICT, "%s: the Hub answers with commit %.40s instead of %s", file, commit,
+                       fetch->commit);
+    if (!client_answer_header(answer, "x-linked-etag", etag, sizeof etag) &&
+        !client_answer_header(answer, "etag", etag, sizeof etag))
         return err_set(err, ERR_INPUT, "%s: the Hub sends no ETag", file);
     if (!hub_etag_parse(etag, out->etag))
-        return err_set(err, ERR_INPUT, "%s: the Hub's ETag is no SHA-256 and no git hash (%.80s), so the content cannot be proven", file, etag);
-    if (!client_answer_header(answer, "x-linked-size", size, sizeof size) && !client_answer_header(answer, "content-length", size, sizeof size))
+        return err_set(err, ERR_INPUT,
+                       "%s: the Hub's ETag is no SHA-256 and no git hash (%.80s), so the content cannot be proven",
+                       file, etag);
+    if (!client_answer_header(answer, "x-linked-size", size, sizeof size) &&
+        !client_answer_header(answer, "content-length", size, sizeof size))
         return err_set(err, ERR_INPUT, "%s: the Hub does not say how large it is", file);
     if (!str_to_int(size, 0, INT64_MAX, &out->size))
         return err_set(err, ERR_INPUT, "%s: the Hub says that its size is %.20s", file, size);
     if (out->size > size_max_of(file))
-        return err_set(err, ERR_TOO_LARGE, "%s: %" PRId64 " bytes; the limit is %" PRId64, file, out->size, size_max_of(file));
+        return err_set(err, ERR_TOO_LARGE, "%s: %" PRId64 " bytes; the limit is %" PRId64, file, out->size,
+                       size_max_of(file));
     return true;
 }
 
 /* A relative Location stays with the Hub (a renamed model, its own cache); another host is the store of
  * large files, and what it must hold has been said already. */
-static bool follow_relative(const struct hub_fetch *fetch, const struct client_answer *answer, char url[CLIENT_URL_SIZE])
+static bool follow_relative(const struct hub_fetch *fetch, const struct client_answer *answer,
+                            char url[CLIENT_URL_SIZE])
 {
     char location[CLIENT_URL_SIZE], next[CLIENT_URL_SIZE];
     const char *endpoint = fetch->session->options->endpoint;
@@ -76,9 +86,11 @@ static bool follow_relative(const struct hub_fetch *fetch, const struct client_a
     return !relative && client_same_origin(location, endpoint) && str_copy(url, CLIENT_URL_SIZE, location);
 }
 
-static bool ask_once(const struct hub_fetch *fetch, const char *file, struct client_answer *answer, struct remote *out, struct err *err)
+static bool ask_once(const struct hub_fetch *fetch, const char *file, struct client_answer *answer, struct remote *out,
+                     struct err *err)
 {
-    static const char *const headers[] = { "Accept-Encoding: identity", NULL }; /* the size of the file, not of a gzip */
+    static const char *const headers[] = { "Accept-Encoding: identity",
+                                           NULL }; /* the size of the file, not of a gzip */
     char url[CLIENT_URL_SIZE];
     if (!make_url(fetch, file, url, err))
         return false;
@@ -131,15 +143,18 @@ static bool on_begin(void *context, const struct client_answer *answer, struct e
     char range[128];
     int64_t from = 0, total = d->remote.size;
     if (answer->status == 206) {
-        if (!client_answer_header(answer, "content-range", range, sizeof range) || !hub_range_parse(range, &from, &total))
+        if (!client_answer_header(answer, "content-range", range, sizeof range) ||
+            !hub_range_parse(range, &from, &total))
             return err_set(err, ERR_INPUT, "%s: a part came without a Content-Range", d->file);
     } else if (answer->length >= 0) {
         total = answer->length;
     }
     if (total != d->remote.size)
-        return err_set(err, ERR_INPUT, "%s: %" PRId64 " bytes were announced, %" PRId64 " are coming", d->file, d->remote.size, total);
+        return err_set(err, ERR_INPUT, "%s: %" PRId64 " bytes were announced, %" PRId64 " are coming", d->file,
+                       d->remote.size, total);
     if (from != 0 && from != d->have)
-        return err_set(err, ERR_INPUT, "%s: bytes from %" PRId64 " were asked for, from %" PRId64 " came", d->file, d->have, from);
+        return err_set(err, ERR_INPUT, "%s: bytes from %" PRId64 " were asked for, from %" PRId64 " came", d->file,
+                       d->have, from);
     return from == d->have || cut_to(d, from, err);
 }
 
@@ -170,8 +185,9 @@ static bool get_once(struct download *d, struct client_answer *answer, struct er
 {
     static const char *const headers[] = { "Accept-Encoding: identity", NULL };
     char url[CLIENT_URL_SIZE];
-    struct client_call call = { .url = url, .headers = headers, .range_from = d->have, .redirects_max = FETCH_REDIRECTS_MAX,
-                                .begin = on_begin, .sink = on_bytes, .sink_context = d };
+    struct client_call call = { .url = url, .headers = headers, .range_from = d->have,
+                                .redirects_max = FETCH_REDIRECTS_MAX, .begin = on_begin, .sink = on_bytes,
+                                .sink_context = d };
     if (!make_url(d->fetch, d->file, url, err) || !hub_call(d->fetch->session, &call, d->fetch->repo, answer, err))
         return false;
     if (answer->status >= 300)
@@ -192,7 +208,8 @@ static bool get_all(struct download *d, struct err *err)
         if (!ok && answer.status == 416)   /* what is here goes on beyond what is there */
             ok = before > 0 && cut_to(d, 0, err);
         attempt = d->have > before ? 0 : attempt + 1;
-        bool again = ok || (!d->disk_failed && all < ATTEMPTS_ALL_MAX && hub_retry(d->fetch->session, &answer, err, attempt));
+        bool again = ok ||
+                     (!d->disk_failed && all < ATTEMPTS_ALL_MAX && hub_retry(d->fetch->session, &answer, err, attempt));
         client_answer_free(&answer);
         if (!again)
             return err_context(err, "%s", d->file);
@@ -206,8 +223,8 @@ static bool has_room(const struct download *d, struct err *err)
     int64_t need = d->remote.size - d->have;
     if (statvfs(d->path, &disk) != 0 || (uint64_t)need <= (uint64_t)disk.f_bavail * disk.f_frsize)
         return true;
-    return err_set(err, ERR_IO, "%s: needs %" PRId64 " MB, the disk of the cache has %" PRIu64 " MB free", d->file, need / 1000000 + 1,
-                   (uint64_t)disk.f_bavail * disk.f_frsize / 1000000);
+    return err_set(err, ERR_IO, "%s: needs %" PRId64 " MB, the disk of the cache has %" PRIu64 " MB free", d->file,
+                   need / 1000000 + 1, (uint64_t)disk.f_bavail * disk.f_frsize / 1000000);
 }
 
 /* Opens what an earlier run left, ours or another tool's. */
@@ -266,7 +283,8 @@ bool hub_fetch_file(const struct hub_fetch *fetch, const char *file, struct hub_
 {
     struct download d = { .fetch = fetch, .file = file, .fd = -1 };
     int lock;
-    if (!ask(fetch, file, &d.remote, err) || !hub_cache_path(fetch->cache, d.path, err, "blobs/%s.incomplete", d.remote.etag) ||
+    if (!ask(fetch, file, &d.remote, err) ||
+        !hub_cache_path(fetch->cache, d.path, err, "blobs/%s.incomplete", d.remote.etag) ||
         !hub_cache_lock(fetch->cache, d.remote.etag, fetch->session->options->cancel, &lock, err))
         return false;
     bool cached = hub_cache_has(fetch->cache, d.remote.etag, d.remote.size);

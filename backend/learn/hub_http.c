@@ -21,7 +21,8 @@ bool hub_endpoint_check(const char *endpoint, struct err *err)
 {
     if (is_https(endpoint) || (strncasecmp(endpoint, "http://", 7) == 0 && client_is_local(endpoint)))
         return true;
-    return err_set(err, ERR_CONFIG, "HF_ENDPOINT: must begin with https:// (http:// only for this machine), not %.100s", endpoint);
+    return err_set(err, ERR_CONFIG, "HF_ENDPOINT: must begin with https:// (http:// only for this machine), not %.100s",
+                   endpoint);
 }
 
 /* ---- the environment ---- */
@@ -35,7 +36,8 @@ static const char *env(const char *name)
 static bool env_true(const char *name)
 {
     const char *value = env(name);
-    return value && (strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0 || strcasecmp(value, "yes") == 0 || strcasecmp(value, "on") == 0);
+    return value && (strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0 || strcasecmp(value, "yes") == 0 ||
+                     strcasecmp(value, "on") == 0);
 }
 
 /* Where Hugging Face's tools keep things. */
@@ -67,7 +69,8 @@ static bool read_token(struct hub_options *out, const char *home, struct err *er
     struct buf text;
     if (env("HF_TOKEN"))
         return take_token(out, env("HF_TOKEN"), "HF_TOKEN", err);
-    (void)snprintf(path, sizeof path, env("HF_TOKEN_PATH") ? "%s" : "%s/token", env("HF_TOKEN_PATH") ? env("HF_TOKEN_PATH") : home);
+    (void)snprintf(path, sizeof path, env("HF_TOKEN_PATH") ? "%s" : "%s/token",
+                   env("HF_TOKEN_PATH") ? env("HF_TOKEN_PATH") : home);
     if (access(path, F_OK) != 0 && !env("HF_TOKEN_PATH"))
         return true;
     if (!file_read(path, 4096, &text, err))
@@ -89,7 +92,8 @@ bool hub_options_env(struct hub_options *out, struct err *err)
     const char *cache = env("HF_HUB_CACHE") ? env("HF_HUB_CACHE") : env("HUGGINGFACE_HUB_CACHE");
     const char *ca = env("SSL_CERT_FILE") ? env("SSL_CERT_FILE") : env("REQUESTS_CA_BUNDLE");
     *out = (struct hub_options){ .offline = env_true("HF_HUB_OFFLINE") };
-    if (!read_text("HF_ENDPOINT", endpoint, out->endpoint, sizeof out->endpoint, err) || !hub_endpoint_check(out->endpoint, err) ||
+    if (!read_text("HF_ENDPOINT", endpoint, out->endpoint, sizeof out->endpoint, err) ||
+        !hub_endpoint_check(out->endpoint, err) ||
         (ca && !read_text("SSL_CERT_FILE", ca, out->ca_file, sizeof out->ca_file, err)) || !home_folder(home, err))
         return false;
     for (size_t length = strlen(out->endpoint); length && out->endpoint[length - 1] == '/';)
@@ -130,14 +134,17 @@ static bool allow(void *context, const char *url, int hop, struct err *err)
 
 /* Source: huggingface_hub's hf_raise_for_status: X-Error-Code says more than the status. */
 static const struct { const char *code; enum err_kind kind; const char *text; } error_codes[] = {
-    { "RepoNotFound",     ERR_NOT_FOUND, "no such model, or a private one: check the name, or set HF_TOKEN to a token that may read it" },
-    { "GatedRepo",        ERR_FORBIDDEN, "its owner wants to be asked first: open the model's page, ask for access, then set HF_TOKEN" },
-    { "DisabledRepo",     ERR_FORBIDDEN, "the model was disabled on the Hub" },
+    { "RepoNotFound", ERR_NOT_FOUND,
+      "no such model, or a private one: check the name, or set HF_TOKEN to a token that may read it" },
+    { "GatedRepo", ERR_FORBIDDEN,
+      "its owner wants to be asked first: open the model's page, ask for access, then set HF_TOKEN" },
+    { "DisabledRepo", ERR_FORBIDDEN, "the model was disabled on the Hub" },
     { "RevisionNotFound", ERR_NOT_FOUND, "no such revision: check what stands behind the @" },
-    { "EntryNotFound",    ERR_NOT_FOUND, "no such file at this revision" },
+    { "EntryNotFound", ERR_NOT_FOUND, "no such file at this revision" },
 };
 
-static bool refuse(const struct hub_session *session, const struct client_answer *answer, const char *what, struct err *err)
+static bool refuse(const struct hub_session *session, const struct client_answer *answer, const char *what,
+                   struct err *err)
 {
     char code[64];
     if (client_answer_check(answer, err))
@@ -147,8 +154,10 @@ static bool refuse(const struct hub_session *session, const struct client_answer
             if (strcmp(code, error_codes[i].code) == 0)
                 return err_set(err, error_codes[i].kind, "%s: %s", what, error_codes[i].text);
     if (answer->status == 401)
-        return err_set(err, ERR_AUTH, session->options->token[0] ? "%s: the Hub does not take the token (HF_TOKEN or the token file)"
-                                                                 : "%s: the Hub wants a token: set HF_TOKEN", what);
+        return err_set(err, ERR_AUTH,
+                       session->options->token[0] ? "%s: the Hub does not take the token (HF_TOKEN or the token file)"
+                                                  : "%s: the Hub wants a token: set HF_TOKEN",
+                       what);
     if (answer->status == 403)
         return err_set(err, ERR_FORBIDDEN, "%s: the token may not do this (a write token is needed to push)", what);
     if (answer->status == 404)
@@ -156,7 +165,8 @@ static bool refuse(const struct hub_session *session, const struct client_answer
     return false;
 }
 
-bool hub_call(struct hub_session *session, struct client_call *call, const char *what, struct client_answer *out, struct err *err)
+bool hub_call(struct hub_session *session, struct client_call *call, const char *what, struct client_answer *out,
+              struct err *err)
 {
     const struct hub_options *options = session->options;
     call->allow = allow;
@@ -171,7 +181,8 @@ bool hub_call(struct hub_session *session, struct client_call *call, const char 
 bool hub_retry(struct hub_session *session, const struct client_answer *answer, const struct err *err, int attempt)
 {
     const atomic_bool *cancel = session->options->cancel;
-    bool passing = err->kind == ERR_IO || err->kind == ERR_TIMEOUT || err->kind == ERR_UNAVAILABLE || err->kind == ERR_BUSY;
+    bool passing = err->kind == ERR_IO || err->kind == ERR_TIMEOUT || err->kind == ERR_UNAVAILABLE ||
+                   err->kind == ERR_BUSY;
     if (!passing || attempt >= RETRY_COUNT_MAX)
         return false;
     int64_t wait_ms = INT64_C(250) << attempt;

@@ -20,7 +20,8 @@ struct hub_listing {
 bool hub_listing_parse(const char *json, size_t length, struct hub_listing *out, struct err *err) MUST_CHECK;
 void hub_listing_free(struct hub_listing *listing);
 /* The shards that model.safetensors.index.json names, each once, sorted. */
-bool hub_index_parse(const char *json, size_t length, char (*out)[HUB_FILE_SIZE], int *out_count, struct err *err) MUST_CHECK;
+bool hub_index_parse(const char *json, size_t length, char (*out)[HUB_FILE_SIZE], int *out_count,
+                     struct err *err) MUST_CHECK;
 /* A header's ETag: W/ and quotes off; false when it is neither 40 nor 64 hex digits. */
 bool hub_etag_parse(const char *header, char out[DIGEST_TEXT_SIZE]);
 /* "bytes FROM-TO/TOTAL" */
@@ -38,13 +39,16 @@ bool hub_cache_look(const char *root, const char *repo, struct hub_cache *out, s
 /* NAME below the model's folder, into out[HUB_PATH_SIZE]. */
 bool hub_cache_path(const struct hub_cache *cache, char *out, struct err *err, const char *format, ...)
     __attribute__((format(printf, 4, 5))) MUST_CHECK;
-bool hub_cache_lock(const struct hub_cache *cache, const char *etag, const atomic_bool *cancel, int *out_fd, struct err *err) MUST_CHECK;
+bool hub_cache_lock(const struct hub_cache *cache, const char *etag, const atomic_bool *cancel, int *out_fd,
+                    struct err *err) MUST_CHECK;
 void hub_cache_unlock(int fd);
 /* The blob is there and its content is what its name says. */
 bool hub_cache_has(const struct hub_cache *cache, const char *etag, int64_t size);
-bool hub_cache_link(const struct hub_cache *cache, const char *commit, const char *file, const char *etag, struct err *err) MUST_CHECK;
+bool hub_cache_link(const struct hub_cache *cache, const char *commit, const char *file, const char *etag,
+                    struct err *err) MUST_CHECK;
 bool hub_cache_ref_read(const struct hub_cache *cache, const char *revision, char commit[HUB_COMMIT_SIZE]);
-bool hub_cache_ref_write(const struct hub_cache *cache, const char *revision, const char *commit, struct err *err) MUST_CHECK;
+bool hub_cache_ref_write(const struct hub_cache *cache, const char *revision, const char *commit,
+                         struct err *err) MUST_CHECK;
 /* Every file that T5 needs is in the snapshot. */
 bool hub_cache_complete(const struct hub_cache *cache, const char *commit);
 
@@ -72,6 +76,7 @@ struct hub_fetch {
     const char *repo, *commit;
 };
 /* The file into the cache, and its link into the snapshot. */
-bool hub_fetch_file(const struct hub_fetch *fetch, const char *file, struct hub_pulled *count, struct err *err) MUST_CHECK;
+bool hub_fetch_file(const struct hub_fetch *fetch, const char *file, struct hub_pulled *count,
+                    struct err *err) MUST_CHECK;
 
 #endif

@@ -51,12 +51,13 @@ static void report(const struct push *push, const struct push_file *file, int64_
 }
 
 /* One PUT of a piece of the file, again when the store is busy. */
-static bool put_piece(struct push *push, const struct push_file *file, const char *url, int64_t from, int64_t size, char *out_etag, struct err *err)
+static bool put_piece(struct push *push, const struct push_file *file, const char *url, int64_t from, int64_t size,
+                      char *out_etag, struct err *err)
 {
     for (int attempt = 0;; attempt++) {
         struct client_answer answer = { 0 };
-        struct client_call call = { .method = "PUT", .url = url, .body_file = file->path, .file_offset = from, .file_size = size,
-                                    .answer_max = 1 << 20 };
+        struct client_call call = { .method = "PUT", .url = url, .body_file = file->path, .file_offset = from,
+                                    .file_size = size, .answer_max = 1 << 20 };
         bool ok = hub_call(&push->session, &call, push->what->name.repo, &answer, err);
         if (ok && answer.status >= 300)
             ok = err_set(err, ERR_REFUSED, "the store redirects");
@@ -69,11 +70,13 @@ static bool put_piece(struct push *push, const struct push_file *file, const cha
     }
 }
 
-static bool post_to(struct push *push, const char *url, const struct buf *body, const struct push_file *file, struct err *err)
+static bool post_to(struct push *push, const char *url, const struct buf *body, const struct push_file *file,
+                    struct err *err)
 {
     static const char *const headers[] = { "Content-Type: " LFS_JSON, "Accept: " LFS_JSON, NULL };
     struct client_answer answer = { 0 };
-    struct client_call call = { .method = "POST", .url = url, .headers = headers, .body = body->data, .body_size = body->length, .answer_max = 1 << 20 };
+    struct client_call call = { .method = "POST", .url = url, .headers = headers, .body = body->data,
+                                .body_size = body->length, .answer_max = 1 << 20 };
     bool ok = hub_call(&push->session, &call, push->what->name.repo, &answer, err);
     if (ok && answer.status >= 300)
         ok = err_set(err, ERR_REFUSED, "the Hub redirects");
@@ -81,11 +84,13 @@ static bool post_to(struct push *push, const char *url, const struct buf *body, 
     return ok || err_context(err, "%s", file->name);
 }
 
-static bool put_parts(struct push *push, const struct push_file *file, const char *href, const struct json *header, int64_t chunk, struct err *err)
+static bool put_parts(struct push *push, const struct push_file *file, const char *href, const struct json *header,
+                      int64_t chunk, struct err *err)
 {
     int64_t count = (file->size + chunk - 1) / chunk;
     if (count > PART_COUNT_MAX)
-        return err_set(err, ERR_INPUT, "%s: chunk_size: %" PRId64 " would make %" PRId64 " parts", file->name, chunk, count);
+        return err_set(err, ERR_INPUT, "%s: chunk_size: %" PRId64 " would make %" PRId64 " parts", file->name, chunk,
+                       count);
     struct buf body;
     buf_init(&body, HUB_JSON_SIZE_MAX);
     struct json_writer w = json_write(&body);
@@ -143,7 +148,8 @@ static bool verify(struct push *push, const struct push_file *file, const struct
     json_put_text(&w, "oid", file->sha256);
     json_put_int(&w, "size", file->size);
     json_put_end(&w);
-    bool ok = json_get_text(action, "href", JSON_REQUIRED, 1, CLIENT_URL_SIZE - 1, &href, err) && post_to(push, href, &body, file, err);
+    bool ok = json_get_text(action, "href", JSON_REQUIRED, 1, CLIENT_URL_SIZE - 1, &href, err) &&
+              post_to(push, href, &body, file, err);
     buf_free(&body);
     return ok;
 }
@@ -160,7 +166,8 @@ static bool upload(struct push *push, const struct push_file *file, const struct
     if (!json_get_text(action, "href", JSON_REQUIRED, 1, CLIENT_URL_SIZE - 1, &href, err) ||
         !json_get_object(action, "header", JSON_NULLABLE, &header, err) || !read_chunk_size(header, &chunk, err))
         return false;
-    bool ok = chunk ? put_parts(push, file, href, header, chunk, err) : put_piece(push, file, href, 0, file->size, NULL, err);
+    bool ok = chunk ? put_parts(push, file, href, header, chunk, err)
+                    : put_piece(push, file, href, 0, file->size, NULL, err);
     if (!ok || !verify(push, file, actions, err))
         return false;
     report(push, file, file->size);
@@ -188,7 +195,8 @@ static bool take_object(struct push *push, const struct json *object, struct err
     const struct push_file *file = file_of(push, oid);
     if (!file)
         return err_set(err, ERR_INPUT, "oid: was not asked about");
-    if (!json_get_object(object, "error", JSON_NULLABLE, &error, err) || !json_get_object(object, "actions", JSON_NULLABLE, &actions, err))
+    if (!json_get_object(object, "error", JSON_NULLABLE, &error, err) ||
+        !json_get_object(object, "actions", JSON_NULLABLE, &actions, err))
         return false;
     if (error) {
         (void)!json_get_text(error, "message", JSON_MULTILINE, 0, 4096, &message, NULL);
@@ -201,7 +209,8 @@ static bool read_batch(struct push *push, const struct client_answer *answer, st
 {
     struct json *root;
     const struct json *objects = NULL;
-    if (!json_parse_object(answer->body.data ? answer->body.data : "", answer->body.length, HUB_JSON_SIZE_MAX, &root, err))
+    if (!json_parse_object(answer->body.data ? answer->body.data : "", answer->body.length, HUB_JSON_SIZE_MAX, &root,
+                           err))
         return false;
     bool ok = json_get_array(root, "objects", JSON_REQUIRED, HUB_PUSH_COUNT_MAX, &objects, err);
     for (size_t i = 0; ok && i < json_count(objects); i++)
@@ -221,7 +230,8 @@ bool push_lfs(struct push *push, struct err *err)
     struct buf body;
     buf_init(&body, 1 << 20);
     write_batch(push, &body);
-    bool ok = push_post(push, "/*.git/info/lfs/objects/batch", LFS_JSON, &body, &answer, err) && read_batch(push, &answer, err);
+    bool ok = push_post(push, "/*.git/info/lfs/objects/batch", LFS_JSON, &body, &answer, err) &&
+              read_batch(push, &answer, err);
     client_answer_free(&answer);
     buf_free(&body);
     return ok;

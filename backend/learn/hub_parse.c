@@ -30,8 +30,8 @@ bool hub_revision_valid(const char *text)
 {
     size_t length = strlen(text);
     return length > 0 && length < HUB_REVISION_SIZE && all_of(text, length, NAME_CHARACTERS "/") && text[0] != '/' &&
-           text[0] != '-' && text[length - 1] != '/' && !strstr(text, "..") && !strstr(text, "//") && !strstr(text, "/.") &&
-           text[0] != '.';
+           text[0] != '-' && text[length - 1] != '/' && !strstr(text, "..") && !strstr(text, "//") &&
+           !strstr(text, "/.") && text[0] != '.';
 }
 
 /* Source: huggingface_hub's validate_repo_id. */
@@ -45,7 +45,8 @@ static bool repo_valid(const char *repo)
         size_t length = parts[i] ? strcspn(parts[i], "/") : 1;
         if (length == 0 || length > 96)
             return false;
-        if (parts[i] && (!all_of(parts[i], length, NAME_CHARACTERS) || strchr("-.", parts[i][0]) || strchr("-.", parts[i][length - 1])))
+        if (parts[i] && (!all_of(parts[i], length, NAME_CHARACTERS) || strchr("-.", parts[i][0]) ||
+                         strchr("-.", parts[i][length - 1])))
             return false;
     }
     return true;
@@ -60,8 +61,10 @@ bool hub_name_parse(const char *text, struct hub_name *out, struct err *err)
     memcpy(out->repo, text, length);
     out->repo[length] = '\0';
     if (!repo_valid(out->repo))
-        return err_set(err, ERR_INPUT, "%.100s: not a model's name; it looks like google/flan-t5-small: letters, digits, '.', '_', '-', "
-                                       "at most one '/', no \"..\" or \"--\"", out->repo);
+        return err_set(err, ERR_INPUT,
+                       "%.100s: not a model's name; it looks like google/flan-t5-small: letters, digits, '.', '_', "
+                       "'-', at most one '/', no \"..\" or \"--\"",
+                       out->repo);
     const char *revision = at ? at + 1 : "main";
     if (!hub_revision_valid(revision))
         return err_set(err, ERR_INPUT, "%.100s: not a revision; it is a branch, a tag or a commit", revision);

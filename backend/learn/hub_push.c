@@ -18,8 +18,8 @@
 /* What belongs to a model; a folder may hold other things, and those stay at home. */
 static const char *const patterns[] = {
     "config.json", "generation_config.json", "*.safetensors", "model.safetensors.index.json", "spiece.model",
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "README.md", "LICENSE*", "exam.json", "exam.html",
-    "version.json",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "README.md", "LICENSE*", "exam.json",
+    "exam.html", "version.json",
 };
 
 static bool is_wanted(const char *name)
@@ -45,7 +45,8 @@ static bool check_names(const char *dir, char (*names)[HUB_FILE_SIZE], int count
         weights |= fnmatch("*.safetensors", names[i], 0) == 0;
     }
     if (!config || !weights)
-        return err_set(err, ERR_INPUT, "%s: is no model folder: it has no %s", dir, config ? "*.safetensors" : "config.json");
+        return err_set(err, ERR_INPUT, "%s: is no model folder: it has no %s", dir,
+                       config ? "*.safetensors" : "config.json");
     return true;
 }
 
@@ -131,8 +132,10 @@ static void add_base64(struct buf *out, const unsigned char *data, size_t size)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < size; i += 3) {
         size_t left = size - i;
-        unsigned group = (unsigned)data[i] << 16 | (left > 1 ? (unsigned)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0);
-        char text[4] = { digits[group >> 18], digits[group >> 12 & 63], left > 1 ? digits[group >> 6 & 63] : '=', left > 2 ? digits[group & 63] : '=' };
+        unsigned group = (unsigned)data[i] << 16 | (left > 1 ? (unsigned)data[i + 1] << 8 : 0) |
+                         (left > 2 ? data[i + 2] : 0);
+        char text[4] = { digits[group >> 18], digits[group >> 12 & 63], left > 1 ? digits[group >> 6 & 63] : '=',
+                         left > 2 ? digits[group & 63] : '=' };
         buf_add(out, text, sizeof text);
     }
 }
@@ -146,7 +149,8 @@ static void put_base64(struct json_writer *w, const char *key, const void *data,
     buf_free(&text);
 }
 
-bool push_post(struct push *push, const char *path, const char *type, const struct buf *body, struct client_answer *answer, struct err *err)
+bool push_post(struct push *push, const char *path, const char *type, const struct buf *body,
+               struct client_answer *answer, struct err *err)
 {
     char content[96];
     struct buf url;
@@ -154,8 +158,8 @@ bool push_post(struct push *push, const char *path, const char *type, const stru
     const char *headers[] = { content, "Accept: application/json", NULL };
     if (!push_url(push, &url, path, err))
         return false;
-    struct client_call call = { .method = "POST", .url = url.data, .headers = headers, .body = body->data, .body_size = body->length,
-                                .answer_max = HUB_JSON_SIZE_MAX };
+    struct client_call call = { .method = "POST", .url = url.data, .headers = headers, .body = body->data,
+                                .body_size = body->length, .answer_max = HUB_JSON_SIZE_MAX };
     bool ok = !body->overflow || err_set(err, ERR_TOO_LARGE, "a request of more than %zu bytes", body->limit);
     ok = ok && hub_call(&push->session, &call, push->what->name.repo, answer, err);
     if (ok && answer->status >= 300)
@@ -166,7 +170,8 @@ bool push_post(struct push *push, const char *path, const char *type, const stru
 
 static bool parse(const struct client_answer *answer, struct json **out, struct err *err)
 {
-    return json_parse_object(answer->body.data ? answer->body.data : "", answer->body.length, HUB_JSON_SIZE_MAX, out, err);
+    return json_parse_object(answer->body.data ? answer->body.data : "", answer->body.length, HUB_JSON_SIZE_MAX, out,
+                             err);
 }
 
 /* ---- the steps ---- */
@@ -230,7 +235,8 @@ static bool read_mode(struct push *push, const struct json *entry, struct err *e
         return err_set(err, ERR_INPUT, "files: must hold objects");
     if (!json_get_text(entry, "path", JSON_REQUIRED, 1, HUB_FILE_SIZE - 1, &name, err) ||
         !json_get_choice(entry, "uploadMode", JSON_REQUIRED, modes, &mode, err) ||
-        !json_get_bool(entry, "shouldIgnore", JSON_NULLABLE, &ignored, err) || !json_get_text(entry, "oid", JSON_NULLABLE, 40, 64, &oid, err))
+        !json_get_bool(entry, "shouldIgnore", JSON_NULLABLE, &ignored, err) ||
+        !json_get_text(entry, "oid", JSON_NULLABLE, 40, 64, &oid, err))
         return false;
     struct push_file *file = file_named(push, name);
     if (!file)
@@ -249,7 +255,8 @@ static bool ask_modes(struct push *push, struct err *err)
     struct buf body;
     buf_init(&body, 1 << 20);
     write_preupload(push, &body);
-    bool ok = push_post(push, "/api/models/*/preupload/@", "application/json", &body, &answer, err) && parse(&answer, &root, err) &&
+    bool ok = push_post(push, "/api/models/*/preupload/@", "application/json", &body, &answer, err) &&
+              parse(&answer, &root, err) &&
               json_get_array(root, "files", JSON_REQUIRED, HUB_PUSH_COUNT_MAX, &files, err);
     for (size_t i = 0; ok && i < json_count(files); i++)
         ok = read_mode(push, json_item(files, i), err);
@@ -288,7 +295,8 @@ static void add_header(const struct push *push, struct buf *body)
     json_put_object(&w, NULL);
     json_put_text(&w, "key", "header");
     json_put_object(&w, "value");
-    json_put_text(&w, "summary", push->what->message ? push->what->message : "Upload with wardscribe " WARDSCRIBE_VERSION);
+    json_put_text(&w, "summary",
+                  push->what->message ? push->what->message : "Upload with wardscribe " WARDSCRIBE_VERSION);
     json_put_text(&w, "description", "");
     json_put_end(&w);
     json_put_end(&w);
@@ -336,7 +344,8 @@ static bool commit(struct push *push, struct err *err)
     for (int i = 0; ok && i < push->file_count; i++)
         if (!push->files[i].skipped)
             ok = add_file(&push->files[i], &body, err);
-    ok = ok && push_post(push, "/api/models/*/commit/@", "application/x-ndjson", &body, &answer, err) && read_commit(&answer, push->out, err);
+    ok = ok && push_post(push, "/api/models/*/commit/@", "application/x-ndjson", &body, &answer, err) &&
+         read_commit(&answer, push->out, err);
     client_answer_free(&answer);
     buf_free(&body);
     return ok;

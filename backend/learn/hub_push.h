@@ -25,8 +25,8 @@ struct push {
 
 /* `format` behind the endpoint; '*' is the repository, '@' the branch. */
 bool push_url(struct push *push, struct buf *out, const char *format, struct err *err) MUST_CHECK;
-bool push_post(struct push *push, const char *path, const char *type, const struct buf *body, struct client_answer *answer,
-               struct err *err) MUST_CHECK;
+bool push_post(struct push *push, const char *path, const char *type, const struct buf *body,
+               struct client_answer *answer, struct err *err) MUST_CHECK;
 /* hub_lfs.c: the large files to where the Hub says. */
 bool push_lfs(struct push *push, struct err *err) MUST_CHECK;
 

@@ -20,7 +20,8 @@ static void test_etags(void **state)
         { "\"" SHA1 "\"", SHA1 },     { "W/\"" SHA1 "\"", SHA1 }, { SHA1, SHA1 },          { "\"" SHA256 "\"", SHA256 },
         { "\"" SHA1, NULL },          { SHA1 "\"", NULL },        { "\"" SHA1 "\" ", NULL }, { "\"" SHA1 "0\"", NULL },
         { "\"0123\"", NULL },         { "", NULL },               { "\"", NULL },          { "\"\"", NULL },
-        { "\"0123456789ABCDEF0123456789abcdef01234567\"", NULL }, { "\"../../789abcdef0123456789abcdef01234567\"", NULL },
+        { "\"0123456789ABCDEF0123456789abcdef01234567\"", NULL },
+        { "\"../../789abcdef0123456789abcdef01234567\"", NULL },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char etag[DIGEST_TEXT_SIZE];
@@ -55,9 +56,20 @@ static void test_names(void **state)
         { "t5-small@v1.0", "t5-small", "v1.0" },
         { "a/b@refs/pr/1", "a/b", "refs/pr/1" },
         { "a/b@" SHA1, "a/b", SHA1 },
-        { "a/b@main@x", NULL, NULL }, { "a//b", NULL, NULL }, { "/b", NULL, NULL },    { "a/", NULL, NULL },   { "a/b..c", NULL, NULL },
-        { "a/b--c", NULL, NULL },     { ".a/b", NULL, NULL }, { "a/b.", NULL, NULL },  { "-a", NULL, NULL },   { "a b", NULL, NULL },
-        { "a/b@", NULL, NULL },       { "a/b@x/", NULL, NULL }, { "a/b@.x", NULL, NULL }, { "a/b@a/../b", NULL, NULL },
+        { "a/b@main@x", NULL, NULL },
+        { "a//b", NULL, NULL },
+        { "/b", NULL, NULL },
+        { "a/", NULL, NULL },
+        { "a/b..c", NULL, NULL },
+        { "a/b--c", NULL, NULL },
+        { ".a/b", NULL, NULL },
+        { "a/b.", NULL, NULL },
+        { "-a", NULL, NULL },
+        { "a b", NULL, NULL },
+        { "a/b@", NULL, NULL },
+        { "a/b@x/", NULL, NULL },
+        { "a/b@.x", NULL, NULL },
+        { "a/b@a/../b", NULL, NULL },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct hub_name name;
@@ -75,8 +87,9 @@ static void test_environment(void **state)
     (void)state;
     static struct hub_options options;
     struct err err = { 0 };
-    static const char *const names[] = { "HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
-                                         "XDG_CACHE_HOME", "HF_HUB_OFFLINE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE" };
+    static const char *const names[] = { "HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HF_HUB_CACHE",
+                                         "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HF_HUB_OFFLINE", "SSL_CERT_FILE",
+                                         "REQUESTS_CA_BUNDLE" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         (void)unsetenv(names[i]);
     (void)setenv("HOME", "/nowhere", 1);
@@ -106,7 +119,7 @@ static void test_environment(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_etags), cmocka_unit_test(test_ranges), cmocka_unit_test(test_names),
-                                        cmocka_unit_test(test_environment) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_etags), cmocka_unit_test(test_ranges),
+                                        cmocka_unit_test(test_names), cmocka_unit_test(test_environment) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,8 +10,8 @@ static size_t token_length(const char *at, const char *end)
     if (!isalnum((unsigned char)*at))
         return 1;
     while (at + length < end && (isalnum((unsigned char)at[length]) ||
-                                 (strchr(".:/", at[length]) && isdigit((unsigned char)at[length - 1]) && at + length + 1 < end &&
-                                  isdigit((unsigned char)at[length + 1]))))
+                                 (strchr(".:/", at[length]) && isdigit((unsigned char)at[length - 1]) &&
+                                  at + length + 1 < end && isdigit((unsigned char)at[length + 1]))))
         length++;
     return length;
 }
@@ -61,7 +61,8 @@ static void fill_common(struct likeness *l)
     for (int i = l->usual_count; i >= 0; i--)
         for (int k = l->told_count; k >= 0; k--) {
             bool inside = i < l->usual_count && k < l->told_count;
-            uint16_t skip_usual = i < l->usual_count ? l->common[i + 1][k] : 0, skip_told = k < l->told_count ? l->common[i][k + 1] : 0;
+            uint16_t skip_usual = i < l->usual_count ? l->common[i + 1][k] : 0,
+                     skip_told = k < l->told_count ? l->common[i][k + 1] : 0;
             l->common[i][k] = inside && same(&l->usual[i], &l->told[k]) ? (uint16_t)(l->common[i + 1][k + 1] + 1)
                               : skip_usual > skip_told ? skip_usual : skip_told;
         }
@@ -95,14 +96,16 @@ static int whole_slot(const struct likeness *l, int k)
     return length;
 }
 
-double likeness_align(struct likeness *likeness, const struct slots *slots, const char *named, const char *plain, const char *told, size_t told_length)
+double likeness_align(struct likeness *likeness, const struct slots *slots, const char *named, const char *plain,
+                      const char *told, size_t told_length)
 {
     add_usual(likeness, slots, named, plain);
     likeness->told_count = 0;
     add_tokens(likeness->told, &likeness->told_count, told, told_length, 0);
     fill_common(likeness);
     find_partners(likeness);
-    int longer = likeness->usual_count > likeness->told_count ? likeness->usual_count : likeness->told_count, numbers = 0;
+    int longer = likeness->usual_count > likeness->told_count ? likeness->usual_count : likeness->told_count,
+        numbers = 0;
     for (int k = 0; k < likeness->told_count; k++)
         numbers += whole_slot(likeness, k) > 0;
     return longer ? (double)likeness->common[0][0] / longer + numbers : 0;

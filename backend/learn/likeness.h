@@ -3,7 +3,8 @@
  * The reader's sentence is laid beside the writer's, number by number and word by word (longest common subsequence); a
  * number that both have in the same place gets the writer's name for it.  What looks the same elsewhere in the window
  * (two alarms that started in one minute) does not matter then.
- * Bounds: LIKENESS_TOKENS_MAX words, numbers, spaces and signs a sentence.   Memory: the caller's.   Threads: one per struct. */
+ * Bounds: LIKENESS_TOKENS_MAX words, numbers, spaces and signs a sentence.   Memory: the caller's.   Threads: one per
+ *         struct. */
 #ifndef LEARN_LIKENESS_H
 #define LEARN_LIKENESS_H
 
@@ -25,9 +26,10 @@ struct likeness {
     uint16_t common[LIKENESS_TOKENS_MAX + 1][LIKENESS_TOKENS_MAX + 1];
 };
 
-/* The writer's sentence twice, with names and without, and the reader's.  Returns the common tokens' share, and 1 for each
- * number in common. */
-double likeness_align(struct likeness *likeness, const struct slots *slots, const char *named, const char *plain, const char *told, size_t told_length);
+/* The writer's sentence twice, with names and without, and the reader's.  Returns the common tokens' share, and 1 for
+ * each number in common. */
+double likeness_align(struct likeness *likeness, const struct slots *slots, const char *named, const char *plain,
+                      const char *told, size_t told_length);
 /* The reader's sentence of the last likeness_align(), with names. */
 void likeness_name(const struct likeness *likeness, struct buf *out);
 

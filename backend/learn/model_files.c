@@ -19,7 +19,8 @@ struct listing {
 
 static bool join(char out[PATH_MAX], const char *dir, const char *name, struct err *err)
 {
-    return snprintf(out, PATH_MAX, "%s/%s", dir, name) < PATH_MAX || err_set(err, ERR_INPUT, "%s: the path is too long", dir);
+    return snprintf(out, PATH_MAX, "%s/%s", dir, name) < PATH_MAX ||
+           err_set(err, ERR_INPUT, "%s: the path is too long", dir);
 }
 
 static int belongs(const struct dirent *entry)

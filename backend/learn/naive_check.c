@@ -10,20 +10,22 @@
 
 /* Words of the ward.  Typed out here, not taken from the grammar. */
 static const char known_words[] =
-    " the a an of to at from in on and or with without was is were are has have had been be being not no it its as by because since until "
-    "between during over throughout this that there while whereas but for all any still now currently latest last current most recent first "
-    "patient pt heart rate hr pulse spo2 oxygen saturation sats systolic diastolic blood pressure bp sbp dbp temperature temp body "
-    "respiratory respiration breathing resp rr bpm mmhg c min percent beats breaths per minute celsius degrees "
-    "rose rises risen rising increased increases increasing climbed climbs went up fell falls fallen falling decreased decreases decreasing "
-    "dropped drops declined declines came down drop fall rise increase decrease trend trends trended upward upwards downward downwards showed shows "
-    "stable unchanged steady constant remained remains remain stayed varied fluctuated ranged swung range relevant significant change normal within limits "
-    "peak peaking peaked maximum max high highest minimum min low lowest nadir reaching reached value values "
-    "critical severe warning warnings alarm alarms alert alerts active present ongoing acknowledged unacknowledged awaits acknowledgement yet "
-    "lasted occurred briefly brief times raised detected signal signals lost received implausible left out ignored "
-    "tachycardia bradycardia hypoxia hypoxemia hypertension hypotension fever hypothermia tachypnea bradypnea sensor disconnection desaturation "
-    "elevated slow rapid crisis hypertensive pyrexia experienced developed requires continued medical monitoring observation period window abnormalities "
-    "measured recorded available missing inputs news2 score based reading readings one two three four five six seven eight nine ten fall vitals vital signs "
-    "below under above x ";
+    " the a an of to at from in on and or with without was is were are has have had been be being not no it its as by "
+    "because since until between during over throughout this that there while whereas but for all any still now "
+    "currently latest last current most recent first patient pt heart rate hr pulse spo2 oxygen saturation sats "
+    "systolic diastolic blood pressure bp sbp dbp temperature temp body respiratory respiration breathing resp rr bpm "
+    "mmhg c min percent beats breaths per minute celsius degrees rose rises risen rising increased increases "
+    "increasing climbed climbs went up fell falls fallen falling decreased decreases decreasing dropped drops declined "
+    "declines came down drop fall rise increase decrease trend trends trended upward upwards downward downwards showed "
+    "shows stable unchanged steady constant remained remains remain stayed varied fluctuated ranged swung range "
+    "relevant significant change normal within limits peak peaking peaked maximum max high highest minimum min low "
+    "lowest nadir reaching reached value values critical severe warning warnings alarm alarms alert alerts active "
+    "present ongoing acknowledged unacknowledged awaits acknowledgement yet lasted occurred briefly brief times raised "
+    "detected signal signals lost received implausible left out ignored tachycardia bradycardia hypoxia hypoxemia "
+    "hypertension hypotension fever hypothermia tachypnea bradypnea sensor disconnection desaturation elevated slow "
+    "rapid crisis hypertensive pyrexia experienced developed requires continued medical monitoring observation period "
+    "window abnormalities measured recorded available missing inputs news2 score based reading readings one two three "
+    "four five six seven eight nine ten fall vitals vital signs below under above x ";
 
 static const struct { const char *text; int vital; } vital_names[] = {
     { "systolic pressure", VITAL_SYSTOLIC }, { "systolic blood pressure", VITAL_SYSTOLIC },

@@ -23,7 +23,8 @@ struct known_table {
 static struct known *find(struct known_table *table, const char *plain, size_t length)
 {
     size_t at = str_hash64(plain, length, 0) % KNOWN_MAX;
-    while (table->rows[at].plain && (table->rows[at].length != length || memcmp(table->rows[at].plain, plain, length) != 0))
+    while (table->rows[at].plain &&
+           (table->rows[at].length != length || memcmp(table->rows[at].plain, plain, length) != 0))
         at = (at + 1) % KNOWN_MAX;
     return &table->rows[at];
 }

@@ -2,7 +2,8 @@
  *
  * A sentence that the writer could have written (readers mostly move, drop and join such sentences) gets the
  * names that the writer gives it, whatever other numbers of the window look the same; in any other sentence
- * a number is named as in the writer's most similar one (likeness.h), and what is left by what stands around it (slots_hide).
+ * a number is named as in the writer's most similar one (likeness.h), and what is left by what stands around it
+ * (slots_hide).
  * Bounds:  NAMED_WORDINGS wordings are tried.   Memory: the arena's.   Threads: pure. */
 #ifndef LEARN_NAMED_H
 #define LEARN_NAMED_H

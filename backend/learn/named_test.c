@@ -20,8 +20,11 @@ enum { NAMED_TEXT_SIZE = 8 << 20 };     /* what one named_text() takes of its ar
 
 static const char *in_other_words(struct arena *arena, const char *text)
 {
-    static const char *const words[][2] = { { "eart rate", "ulse" }, { "espiratory rate", "reathing rate" }, { "was present from", "lasted from" },
-                                            { " rose from", " climbed from" }, { "Based on ", "" } };
+    static const char *const words[][2] = { { "eart rate", "ulse" },
+                                            { "espiratory rate", "reathing rate" },
+                                            { "was present from", "lasted from" },
+                                            { " rose from", " climbed from" },
+                                            { "Based on ", "" } };
     struct buf out;
     buf_init(&out, 1 << 16);
     while (*text) {
@@ -89,7 +92,8 @@ static bool move(void *context, const struct window *window, const struct alarm_
     writer_write_named(&facts, 0, &arena, named);
     int last = plain->count - 1;
     buf_init(&out, 1 << 16);
-    named_text(&facts, arena_printf(&arena, "%s %s", plain->sentences[last].text, plain->sentences[0].text), &arena, &out);
+    named_text(&facts, arena_printf(&arena, "%s %s", plain->sentences[last].text, plain->sentences[0].text), &arena,
+               &out);
     assert_string_equal(out.data, arena_printf(&arena, "%s %s", named->sentences[last].text, named->sentences[0].text));
     buf_free(&out);
     arena_free(&arena);
@@ -114,7 +118,8 @@ static void other_words_keep_their_names(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_writers_sentences_are_known), cmocka_unit_test(sentences_may_move),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_writers_sentences_are_known),
+                                        cmocka_unit_test(sentences_may_move),
                                         cmocka_unit_test(other_words_keep_their_names) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

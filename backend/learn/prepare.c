@@ -21,12 +21,14 @@ static uint64_t next_random(uint64_t *state)
     return *state >> 33;
 }
 
-/* A drift of up to three times what counts as moved over the window; sometimes none, sometimes only some values stay, or
- * some become implausible. */
+/* A drift of up to three times what counts as moved over the window; sometimes none, sometimes only some values stay,
+ * or some become implausible. */
 static void vary_vital(struct reading *readings, size_t count, enum vital vital, uint64_t *random)
 {
-    int64_t reach = 3 * (int64_t)facts_moved_milli(vital), change = (int64_t)(next_random(random) % (2 * (uint64_t)reach)) - reach;
-    int64_t span = readings[count - 1].time_us - readings[0].time_us + 1, step = vital == VITAL_TEMPERATURE ? 100 : 1000;
+    int64_t reach = 3 * (int64_t)facts_moved_milli(vital),
+            change = (int64_t)(next_random(random) % (2 * (uint64_t)reach)) - reach;
+    int64_t span = readings[count - 1].time_us - readings[0].time_us + 1,
+            step = vital == VITAL_TEMPERATURE ? 100 : 1000;
     uint64_t fate = next_random(random) % 8, kept = next_random(random) % count;
     for (size_t i = 0; i < count; i++) {
         int32_t *value = &readings[i].value_milli[vital];
@@ -37,8 +39,10 @@ static void vary_vital(struct reading *readings, size_t count, enum vital vital,
         int64_t moved = *value + change * (readings[i].time_us - readings[0].time_us) / span / step * step;
         const struct vital_info *info = &vital_infos[vital];
         bool implausible = fate == 4 && next_random(random) % 4 == 0;
-        *value = implausible ? 2 * info->plausible_max_milli : (int32_t)(moved < info->plausible_min_milli ? info->plausible_min_milli : moved > info->plausible_max_milli
-                           ? info->plausible_max_milli : moved);
+        *value = implausible ? 2 * info->plausible_max_milli
+                             : (int32_t)(moved < info->plausible_min_milli   ? info->plausible_min_milli
+                                         : moved > info->plausible_max_milli ? info->plausible_max_milli
+                                                                             : moved);
     }
 }
 
@@ -68,7 +72,8 @@ static struct window vary(struct preparing *p, const struct window *window, uint
     varied.reading_count = window->reading_count < most ? window->reading_count : most;
     struct reading *readings = arena_alloc(&p->arena, varied.reading_count * sizeof *readings);
     struct alert *alerts = arena_alloc(&p->arena, window->alert_count * sizeof *alerts + 1);
-    memcpy(readings, window->readings + window->reading_count - varied.reading_count, varied.reading_count * sizeof *readings);
+    memcpy(readings, window->readings + window->reading_count - varied.reading_count,
+           varied.reading_count * sizeof *readings);
     if (window->alert_count)
         memcpy(alerts, window->alerts, window->alert_count * sizeof *alerts);
     for (int vital = 0; vital < VITAL_COUNT; vital++)

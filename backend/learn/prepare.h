@@ -1,7 +1,7 @@
 /* prepare.h - pairs (what the model reads, what it should write) from simulated windows.
  *
- * The writer is the teacher; its wording varies by pair where it is not the house's, what it says does not.  The same options
- * give the same pairs.   Threads: pure. */
+ * The writer is the teacher; its wording varies by pair where it is not the house's, what it says does not.  The same
+ * options give the same pairs.   Threads: pure. */
 #ifndef LEARN_PREPARE_H
 #define LEARN_PREPARE_H
 
@@ -12,7 +12,8 @@ struct prepare_options {
     uint64_t seed;
     size_t count;
     enum model_format format;
-    bool varied;                         /* each vital drifts, or is missing, on its own, as simulated conditions never do */
+    /* each vital drifts, or is missing, on its own, as simulated conditions never do */
+    bool varied;
     bool house;                          /* WRITER_HOUSE's wording in every pair */
 };
 
@@ -23,6 +24,7 @@ struct prepare_pair {                    /* lives until the visitor returns */
 };
 typedef bool prepare_visitor(void *context, const struct prepare_pair *pair, struct err *err);
 
-bool prepare_pairs(const struct prepare_options *options, prepare_visitor *visit, void *context, struct err *err) MUST_CHECK;
+bool prepare_pairs(const struct prepare_options *options, prepare_visitor *visit, void *context,
+                   struct err *err) MUST_CHECK;
 
 #endif

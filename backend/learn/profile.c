@@ -83,7 +83,8 @@ static struct word_count count_words(struct profile *profile, const char *text, 
     return counts;
 }
 
-void profile_add(struct profile *profile, const struct facts *facts, const char *text, int cut_count, const struct profile *known)
+void profile_add(struct profile *profile, const struct facts *facts, const char *text, int cut_count,
+                 const struct profile *known)
 {
     struct word_count words = count_words(profile, text, known);
     profile->windows++;
@@ -161,7 +162,8 @@ static bool read_words(const struct json *root, struct profile *out, struct err 
         return false;
     for (size_t i = 0; i < sizeof out->words; i++) {
         unsigned byte;
-        if (!isxdigit((unsigned char)hex[2 * i]) || !isxdigit((unsigned char)hex[2 * i + 1]) || sscanf(hex + 2 * i, "%2x", &byte) != 1)
+        if (!isxdigit((unsigned char)hex[2 * i]) || !isxdigit((unsigned char)hex[2 * i + 1]) ||
+            sscanf(hex + 2 * i, "%2x", &byte) != 1)
             return err_set(err, ERR_INPUT, "words: must be hexadecimal digits");
         out->words[i] = (uint8_t)byte;
     }

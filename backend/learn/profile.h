@@ -35,7 +35,8 @@ struct profile {
 void profile_init(struct profile *profile);
 /* `text` is about the window; `cut_count` of its sentences were cut.  `known` (NULL: none) is the profile
  * whose vocabulary counts: the share of words it does not know is PROFILE_VOCABULARY. */
-void profile_add(struct profile *profile, const struct facts *facts, const char *text, int cut_count, const struct profile *known);
+void profile_add(struct profile *profile, const struct facts *facts, const char *text, int cut_count,
+                 const struct profile *known);
 
 struct drift {
     double psi[PROFILE_ROW_COUNT];

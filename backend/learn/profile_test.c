@@ -38,7 +38,8 @@ static bool add(void *context, const struct window *window, const struct alarm_l
     return true;
 }
 
-static void fill(struct profile *out, const struct profile *known, uint64_t seed, const char *text, int32_t warmer_milli, int cuts)
+static void fill(struct profile *out, const struct profile *known, uint64_t seed, const char *text,
+                 int32_t warmer_milli, int cuts)
 {
     struct adding a = { out, known, text, warmer_milli, cuts };
     profile_init(out);
@@ -89,7 +90,8 @@ static void add_recorded(struct profile *profile, const char *format, const char
         skip();
     }
     struct recording_options options = { .format = format, .paths = paths, .path_count = 1 };
-    if (!recording_open(&options, &recording, &err) || !windows_recorded(recording, 1, per_patient, add_window, profile, &err))
+    if (!recording_open(&options, &recording, &err) ||
+        !windows_recorded(recording, 1, per_patient, add_window, profile, &err))
         fail_msg("%s", err.text);
     recording_close(recording);
 }

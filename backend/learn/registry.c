@@ -41,7 +41,8 @@ static const char *path_of(const struct model_registry *registry, char out[REGIS
     return out;
 }
 
-static const char *version_path(const struct model_registry *registry, char out[REGISTRY_PATH_SIZE], const char *version)
+static const char *version_path(const struct model_registry *registry, char out[REGISTRY_PATH_SIZE],
+                                const char *version)
 {
     (void)snprintf(out, REGISTRY_PATH_SIZE, "%s/versions/%s", registry->dir, version);
     return out;
@@ -62,7 +63,8 @@ static void hash_line(const char *before, const char *text, size_t length, char 
     digest_end(digest, out);
 }
 
-static bool read_fields(struct model_registry *registry, const struct json *root, struct registry_step *step, struct err *err)
+static bool read_fields(struct model_registry *registry, const struct json *root, struct registry_step *step,
+                        struct err *err)
 {
     const char *version, *before = "", *by, *reason = "", *about = "", *hash;
     int event = 0;
@@ -86,7 +88,8 @@ static bool read_fields(struct model_registry *registry, const struct json *root
     return true;
 }
 
-static bool check_chain(const struct model_registry *registry, const struct registry_step *step, const char *line, size_t length)
+static bool check_chain(const struct model_registry *registry, const struct registry_step *step, const char *line,
+                        size_t length)
 {
     static const size_t tail = sizeof HASH_FIELD - 1 + 64 + 2; /* ,"hash":"…"} */
     char hash[DIGEST_TEXT_SIZE];
@@ -323,7 +326,8 @@ static bool resolve(const struct model_registry *registry, const char *text, cha
         if (step->event != REGISTRY_REGISTER || !str_starts(step->version, text))
             continue;
         if (found && strcmp(found->version, step->version) != 0)
-            return err_set(err, ERR_INPUT, "version '%s': %s and %s begin with it; give more digits", text, found->version, step->version);
+            return err_set(err, ERR_INPUT, "version '%s': %s and %s begin with it; give more digits", text,
+                           found->version, step->version);
         found = step;
     }
     if (!found)
@@ -365,7 +369,8 @@ bool model_registry_find(const struct model_registry *registry, const char *vers
     return ok;
 }
 
-bool model_registry_path(const struct model_registry *registry, const char *version, char out[REGISTRY_PATH_SIZE], struct err *err)
+bool model_registry_path(const struct model_registry *registry, const char *version, char out[REGISTRY_PATH_SIZE],
+                         struct err *err)
 {
     char name[VERSION_SIZE], hash[DIGEST_TEXT_SIZE];
     struct buf text;
@@ -434,16 +439,19 @@ static bool copy_in(const struct model_registry *registry, const char *folder, c
     write_about(about, &text);
     bool ok = (!text.overflow || err_set(err, ERR_TOO_LARGE, VERSION_FILE ": over %d bytes", ABOUT_SIZE_MAX)) &&
               model_files_copy(folder, made, err) && model_files_hash(made, hash, err) &&
-              (strcmp(hash, about->hash) == 0 || err_set(err, ERR_CONFLICT, "%s changed while it was copied", folder)) &&
-              file_write(file, text.data, text.length, err) && digest_file(file, DIGEST_SHA256, about_hash, NULL, err) &&
-              model_files_sync_folder(made, err) && move_in(registry, made, about->version, err);
+              (strcmp(hash, about->hash) == 0 ||
+               err_set(err, ERR_CONFLICT, "%s changed while it was copied", folder)) &&
+              file_write(file, text.data, text.length, err) &&
+              digest_file(file, DIGEST_SHA256, about_hash, NULL, err) && model_files_sync_folder(made, err) &&
+              move_in(registry, made, about->version, err);
     if (!ok)
         model_files_remove(made);
     buf_free(&text);
     return ok;
 }
 
-static bool add_locked(struct model_registry *registry, const char *folder, struct model_version *about, bool *out_known, struct err *err)
+static bool add_locked(struct model_registry *registry, const char *folder, struct model_version *about,
+                       bool *out_known, struct err *err)
 {
     struct registry_step step = { .event = REGISTRY_REGISTER, .reason = about->description };
     sweep(registry);
@@ -455,7 +463,8 @@ static bool add_locked(struct model_registry *registry, const char *folder, stru
     return copy_in(registry, folder, about, step.about_hash, err) && append(registry, &step, err);
 }
 
-bool model_registry_add(struct model_registry *registry, const char *folder, struct model_version *about, bool *out_known, struct err *err)
+bool model_registry_add(struct model_registry *registry, const char *folder, struct model_version *about,
+                        bool *out_known, struct err *err)
 {
     int lock;
     if (!model_files_hash(folder, about->hash, err) || !take_lock(registry, &lock, err))
@@ -485,21 +494,26 @@ static bool step_locked(struct model_registry *registry, enum registry_event eve
     return ok;
 }
 
-bool model_registry_promote(struct model_registry *registry, const char *version, const char *by, const char *reason, struct err *err)
+bool model_registry_promote(struct model_registry *registry, const char *version, const char *by, const char *reason,
+                            struct err *err)
 {
     struct arena arena;
     struct model_version about;
     char path[REGISTRY_PATH_SIZE];
     arena_init(&arena, 2 * ABOUT_SIZE_MAX + (1 << 16));
-    bool ok = model_registry_path(registry, version, path, err) && model_registry_find(registry, version, &arena, &about, err) &&
-              (about.gate_passed || err_set(err, ERR_REFUSED, "version %s: its gate did not let it through; only what passed the "
-                                            "exam can serve (wardscribe retrain exam, then gate)", about.version)) &&
+    bool ok = model_registry_path(registry, version, path, err) &&
+              model_registry_find(registry, version, &arena, &about, err) &&
+              (about.gate_passed || err_set(err, ERR_REFUSED,
+                                            "version %s: its gate did not let it through; only what passed the exam "
+                                            "can serve (wardscribe retrain exam, then gate)",
+                                            about.version)) &&
               step_locked(registry, REGISTRY_PROMOTE, about.version, by, reason, err);
     arena_free(&arena);
     return ok;
 }
 
-bool model_registry_refuse(struct model_registry *registry, const char *version, const char *by, const char *reason, struct err *err)
+bool model_registry_refuse(struct model_registry *registry, const char *version, const char *by, const char *reason,
+                           struct err *err)
 {
     char name[VERSION_SIZE];
     return resolve(registry, version, name, err) && step_locked(registry, REGISTRY_REFUSE, name, by, reason, err);
@@ -557,7 +571,8 @@ bool model_registry_open(const char *dir, const struct clock *clock, struct mode
     bool changed;
     registry->clock = clock;
     arena_init(&registry->texts, HISTORY_SIZE_MAX);
-    if ((str_copy(registry->dir, sizeof registry->dir, dir) || err_set(err, ERR_INPUT, "%s: the path is too long", dir)) &&
+    if ((str_copy(registry->dir, sizeof registry->dir, dir) ||
+         err_set(err, ERR_INPUT, "%s: the path is too long", dir)) &&
         make_folders(registry, err) && model_registry_refresh(registry, &changed, err)) {
         *out = registry;
         return true;

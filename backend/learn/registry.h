@@ -48,15 +48,16 @@ struct registry_step {
 };
 
 /* Makes DIR when it is missing.  ERR_REFUSED: the history's chain is broken (the line is named). */
-bool model_registry_open(const char *dir, const struct clock *clock, struct model_registry **out, struct err *err) MUST_CHECK;
+bool model_registry_open(const char *dir, const struct clock *clock, struct model_registry **out,
+                         struct err *err) MUST_CHECK;
 void model_registry_close(struct model_registry *registry);
 /* Reads what other processes have added; cheap when nothing has. */
 bool model_registry_refresh(struct model_registry *registry, bool *out_changed, struct err *err) MUST_CHECK;
 
 /* Copies `folder` in.  about->version and hash are made here and written back; the same files again are
  * the same version: nothing is added and *out_known is true. */
-bool model_registry_add(struct model_registry *registry, const char *folder, struct model_version *about, bool *out_known,
-                        struct err *err) MUST_CHECK;
+bool model_registry_add(struct model_registry *registry, const char *folder, struct model_version *about,
+                        bool *out_known, struct err *err) MUST_CHECK;
 bool model_registry_promote(struct model_registry *registry, const char *version, const char *by, const char *reason,
                             struct err *err) MUST_CHECK;
 /* To `version`, or (NULL) to what served before the one that serves. */

@@ -56,7 +56,8 @@ static int teardown(void **state)
 
 static void add(struct fixture *f, const char *weights, bool gate_passed, char out[VERSION_SIZE])
 {
-    struct model_version about = { .by = "test", .description = "made by the test", .gate_passed = gate_passed, .exam = "{\"total\":0.9}" };
+    struct model_version about = { .by = "test", .description = "made by the test", .gate_passed = gate_passed,
+                                   .exam = "{\"total\":0.9}" };
     bool known;
     put(f->folder, "model.safetensors", weights);
     assert_true(model_registry_add(f->registry, f->folder, &about, &known, &f->err));

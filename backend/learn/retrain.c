@@ -45,10 +45,11 @@ const char *retrain_status_name(enum retrain_status status)
 
 struct retrain_options retrain_defaults(void)
 {
-    /* A quarter of the rate that the default model was last trained with: at 5e-4 a new order was learnt as well, but 6 of
-     * 1,040 windows were lost and the gate kept the model out; at 2e-4 one (docs/decisions/0010). */
-    return (struct retrain_options){ .days = COLLECT_DAYS_DEFAULT, .epochs = 1, .learning_rate = 2e-4, .rehearsal = REHEARSAL_DEFAULT,
-                                     .exam_windows = 1000, .seed = 1, .promote = true, .by = "retrain" };
+    /* A quarter of the rate that the default model was last trained with: at 5e-4 a new order was learnt as well, but 6
+     * of 1,040 windows were lost and the gate kept the model out; at 2e-4 one (docs/decisions/0010). */
+    return (struct retrain_options){ .days = COLLECT_DAYS_DEFAULT, .epochs = 1, .learning_rate = 2e-4,
+                                     .rehearsal = REHEARSAL_DEFAULT, .exam_windows = 1000, .seed = 1, .promote = true,
+                                     .by = "retrain" };
 }
 
 /* ---- files of the run ---- */
@@ -95,8 +96,9 @@ static const char *marker(enum retrain_step step, char out[32])
 /* Only what a run makes: WORK may be a folder that holds other things. */
 static void clean(const struct retrain_run *run)
 {
-    static const char *const files[] = { "samples.jsonl", "samples.jsonl.tmp", "drift.json", "exam.champion.json", "exam.challenger.json", "exam.html",
-                                         "gate.json", "version.txt", "run.json", "over" };
+    static const char *const files[] = { "samples.jsonl", "samples.jsonl.tmp", "drift.json", "exam.champion.json",
+                                         "exam.challenger.json", "exam.html", "gate.json", "version.txt", "run.json",
+                                         "over" };
     static const char *const folders[] = { "data", "model" };
     char path[PATH_MAX], name[32];
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -115,7 +117,8 @@ bool retrain_cancelled(const struct retrain_run *run, struct err *err)
     return true;
 }
 
-void retrain_progress(const struct retrain_run *run, enum retrain_step step, int64_t done, int64_t total, const char *note)
+void retrain_progress(const struct retrain_run *run, enum retrain_step step, int64_t done, int64_t total,
+                      const char *note)
 {
     if (run->options->on_progress)
         run->options->on_progress(run->options->context, step, done, total, note);
@@ -128,7 +131,8 @@ static bool import_default(struct retrain_run *run, struct err *err)
 {
     char dir[REGISTRY_PATH_SIZE];
     bool known;
-    struct model_version about = { .by = "wardscribe", .description = "the model that comes with the program", .gate_passed = true,
+    struct model_version about = { .by = "wardscribe", .description = "the model that comes with the program",
+                                   .gate_passed = true,
                                    .gate = "{\"passed\":true,\"reason\":\"examined when it was made; see its card\"}" };
     if (!model_home_default(dir, sizeof dir))
         return err_set(err, ERR_NOT_FOUND, "no model to start from: none is registered and none came with the program; "
@@ -163,8 +167,9 @@ static uint64_t fingerprint(const struct retrain_run *run)
     const struct retrain_options *o = run->options;
     struct buf text;
     buf_init(&text, 8192);
-    buf_printf(&text, "%s|%d|%lld|%.9g|%zu|%zu|%llu|%s|%s", o->from ? o->from : "", o->days, (long long)o->epochs, o->learning_rate, o->rehearsal,
-               o->exam_windows, (unsigned long long)o->seed, run->champion_dir, o->registry_dir);
+    buf_printf(&text, "%s|%d|%lld|%.9g|%zu|%zu|%llu|%s|%s", o->from ? o->from : "", o->days, (long long)o->epochs,
+               o->learning_rate, o->rehearsal, o->exam_windows, (unsigned long long)o->seed, run->champion_dir,
+               o->registry_dir);
     uint64_t hash = str_hash64(text.data, text.length, 0);
     buf_free(&text);
     return hash;
@@ -216,11 +221,13 @@ static bool begin(struct retrain_run *run, bool whole, struct err *err)
 
 /* ---- steps ---- */
 
-static void tell(const struct retrain_run *run, enum retrain_step step, enum retrain_status status, const char *detail, int64_t started_us)
+static void tell(const struct retrain_run *run, enum retrain_step step, enum retrain_status status, const char *detail,
+                 int64_t started_us)
 {
     int64_t now_us = clock_monotonic_us(clock_system());
-    struct retrain_event event = { step, status, run->outcome->version[0] ? run->outcome->version : run->champion, detail,
-                                   clock_now_us(clock_system()), (now_us - started_us) / US_PER_MS };
+    const char *version = run->outcome->version[0] ? run->outcome->version : run->champion;
+    struct retrain_event event = { step, status, version, detail, clock_now_us(clock_system()),
+                                   (now_us - started_us) / US_PER_MS };
     if (run->options->on_event)
         run->options->on_event(run->options->context, &event);
 }
@@ -249,7 +256,8 @@ static bool steps_before_are_done(const struct retrain_run *run, enum retrain_st
     char name[32];
     for (int before = 0; before < (int)step; before++)
         if (!exists(run, marker((enum retrain_step)before, name)))
-            return err_set(err, ERR_USAGE, "%s comes first: wardscribe retrain %s --work %s", steps[before].name, steps[before].name, run->options->work);
+            return err_set(err, ERR_USAGE, "%s comes first: wardscribe retrain %s --work %s", steps[before].name,
+                           steps[before].name, run->options->work);
     return true;
 }
 
@@ -263,7 +271,8 @@ static void load_version(struct retrain_run *run)
 }
 
 /* One run per work folder: the lock ends with the process. */
-static bool open_run(struct retrain_run *run, const struct retrain_options *options, struct retrain_outcome *out, int *out_lock, struct err *err)
+static bool open_run(struct retrain_run *run, const struct retrain_options *options, struct retrain_outcome *out,
+                     int *out_lock, struct err *err)
 {
     char path[PATH_MAX];
     *run = (struct retrain_run){ .options = options, .outcome = out };
@@ -307,11 +316,13 @@ bool retrain_run(const struct retrain_options *options, struct retrain_outcome *
     return ok;
 }
 
-bool retrain_run_step(const struct retrain_options *options, enum retrain_step step, struct retrain_outcome *out, struct err *err)
+bool retrain_run_step(const struct retrain_options *options, enum retrain_step step, struct retrain_outcome *out,
+                      struct err *err)
 {
     struct retrain_run *run = mem_new(1, sizeof *run);
     int lock;
-    bool ok = open_run(run, options, out, &lock, err) && begin(run, step == RETRAIN_COLLECT, err) && steps_before_are_done(run, step, err);
+    bool ok = open_run(run, options, out, &lock, err) && begin(run, step == RETRAIN_COLLECT, err) &&
+              steps_before_are_done(run, step, err);
     if (ok)
         load_version(run);
     ok = ok && do_step(run, step, err);

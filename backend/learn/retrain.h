@@ -23,7 +23,8 @@
 
 #include <stdatomic.h>
 
-enum retrain_step { RETRAIN_COLLECT, RETRAIN_PREPARE, RETRAIN_TRAIN, RETRAIN_EXAM, RETRAIN_GATE, RETRAIN_REGISTER, RETRAIN_PROMOTE, RETRAIN_STEP_COUNT };
+enum retrain_step { RETRAIN_COLLECT, RETRAIN_PREPARE, RETRAIN_TRAIN, RETRAIN_EXAM, RETRAIN_GATE, RETRAIN_REGISTER,
+                    RETRAIN_PROMOTE, RETRAIN_STEP_COUNT };
 const char *retrain_step_name(enum retrain_step step);
 
 enum retrain_status { RETRAIN_STARTED, RETRAIN_DONE, RETRAIN_REFUSED, RETRAIN_FAILED, RETRAIN_KEPT };
@@ -66,6 +67,7 @@ struct retrain_outcome {
 /* The whole, from the first step that is not done.  ERR_TIMEOUT when cancelled: the same call goes on. */
 bool retrain_run(const struct retrain_options *options, struct retrain_outcome *out, struct err *err) MUST_CHECK;
 /* One step; the steps before it must be done. */
-bool retrain_run_step(const struct retrain_options *options, enum retrain_step step, struct retrain_outcome *out, struct err *err) MUST_CHECK;
+bool retrain_run_step(const struct retrain_options *options, enum retrain_step step, struct retrain_outcome *out,
+                      struct err *err) MUST_CHECK;
 
 #endif

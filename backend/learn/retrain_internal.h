@@ -27,7 +27,8 @@ bool retrain_read(const struct retrain_run *run, const char *name, struct buf *o
 /* Written beside, synced, renamed. */
 bool retrain_write(const struct retrain_run *run, const char *name, const struct buf *text, struct err *err) MUST_CHECK;
 bool retrain_cancelled(const struct retrain_run *run, struct err *err);   /* true: err says so */
-void retrain_progress(const struct retrain_run *run, enum retrain_step step, int64_t done, int64_t total, const char *note);
+void retrain_progress(const struct retrain_run *run, enum retrain_step step, int64_t done, int64_t total,
+                      const char *note);
 
 bool retrain_collect(struct retrain_run *run, struct err *err) MUST_CHECK;
 bool retrain_prepare(struct retrain_run *run, struct err *err) MUST_CHECK;

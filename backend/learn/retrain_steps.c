@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DOCUMENT_MAX = 16 << 20, TRAIN_BATCH = 16, TRAIN_WARMUP = 20, TARGET_TOKENS_MAX = 384, INPUT_TOKENS_MAX = 512, SAVE_EVERY = 100 };
+enum { DOCUMENT_MAX = 16 << 20, TRAIN_BATCH = 16, TRAIN_WARMUP = 20, TARGET_TOKENS_MAX = 384, INPUT_TOKENS_MAX = 512,
+       SAVE_EVERY = 100 };
 
 /* ---- collect ---- */
 
@@ -28,14 +29,17 @@ bool retrain_collect(struct retrain_run *run, struct err *err)
     char path[PATH_MAX], beside[PATH_MAX];
     struct collected collected;
     struct collect_options options = { .from = run->options->from, .from_us = run->from_us, .to_us = run->to_us,
-                                       .authorization = run->options->authorization, .progress = collect_progress, .progress_context = run };
+                                       .authorization = run->options->authorization, .progress = collect_progress,
+                                       .progress_context = run };
     if (!options.from)
         return err_set(err, ERR_USAGE, "--from is needed: a data directory, or the URL of a search server");
     if (!collect(&options, retrain_path(run, "samples.jsonl.tmp", beside), &collected, err))
         return false;
-    (void)snprintf(run->note, sizeof run->note, "%zu summaries, %zu edits, %zu ratings; %zu summaries whose readings are gone", collected.summaries,
+    (void)snprintf(run->note, sizeof run->note,
+                   "%zu summaries, %zu edits, %zu ratings; %zu summaries whose readings are gone", collected.summaries,
                    collected.edits, collected.ratings, collected.without_readings);
-    return rename(beside, retrain_path(run, "samples.jsonl", path)) == 0 || err_set_errno(err, ERR_IO, errno, "%s", path);
+    return rename(beside, retrain_path(run, "samples.jsonl", path)) == 0 ||
+           err_set_errno(err, ERR_IO, errno, "%s", path);
 }
 
 /* ---- prepare ---- */
@@ -52,7 +56,8 @@ static bool read_baseline(const struct retrain_run *run, struct profile *out)
     return ok;
 }
 
-static bool write_drift(struct retrain_run *run, const struct profile *baseline, const struct dataset *set, bool *out_changed, struct err *err)
+static bool write_drift(struct retrain_run *run, const struct profile *baseline, const struct dataset *set,
+                        bool *out_changed, struct err *err)
 {
     struct drift drift;
     struct buf text;
@@ -62,8 +67,8 @@ static bool write_drift(struct retrain_run *run, const struct profile *baseline,
     struct json_writer w = json_write(&text);
     drift_write(&drift, &w, NULL);
     size_t used = strlen(run->note);
-    (void)snprintf(run->note + used, sizeof run->note - used, "; drift: %s, most in %s (PSI %.3f)", drift.changed ? "yes" : "no",
-                   profile_row_name(drift.worst), drift.psi[drift.worst]);
+    (void)snprintf(run->note + used, sizeof run->note - used, "; drift: %s, most in %s (PSI %.3f)",
+                   drift.changed ? "yes" : "no", profile_row_name(drift.worst), drift.psi[drift.worst]);
     bool ok = retrain_write(run, "drift.json", &text, err);
     buf_free(&text);
     return ok;
@@ -75,19 +80,22 @@ bool retrain_prepare(struct retrain_run *run, struct err *err)
     struct dataset *set = arena_alloc(&run->arena, sizeof *set);
     struct profile *baseline = arena_alloc(&run->arena, sizeof *baseline);
     bool known = read_baseline(run, baseline), changed = true;
-    struct dataset_options options = { .format = run->format, .rehearsal = run->options->rehearsal, .seed = run->options->seed,
-                                       .known = known ? baseline : NULL };
+    struct dataset_options options = { .format = run->format, .rehearsal = run->options->rehearsal,
+                                       .seed = run->options->seed, .known = known ? baseline : NULL };
     if (mkdir(retrain_path(run, "data", dir), 0755) != 0 && errno != EEXIST)
         return err_set_errno(err, ERR_IO, errno, "%s", dir);
     if (!dataset_make(retrain_path(run, "samples.jsonl", samples), dir, &options, set, err))
         return false;
-    (void)snprintf(run->note, sizeof run->note, "%zu samples: %zu gold (%zu to learn, times %d; %zu held back), %zu silver, %zu rehearsed; left out: %zu unproven, "
-                   "%zu that omit a critical alarm, %zu copies, %zu over one person's share", set->samples, set->counts[VERDICT_GOLD], set->gold_train,
-                   set->gold_weight, set->gold_exam, set->silver, set->rehearsal, set->counts[VERDICT_UNPROVEN], set->counts[VERDICT_OMITS],
+    (void)snprintf(run->note, sizeof run->note,
+                   "%zu samples: %zu gold (%zu to learn, times %d; %zu held back), %zu silver, %zu rehearsed; left "
+                   "out: %zu unproven, %zu that omit a critical alarm, %zu copies, %zu over one person's share",
+                   set->samples, set->counts[VERDICT_GOLD], set->gold_train, set->gold_weight, set->gold_exam,
+                   set->silver, set->rehearsal, set->counts[VERDICT_UNPROVEN], set->counts[VERDICT_OMITS],
                    set->counts[VERDICT_DUPLICATE], set->counts[VERDICT_OVER_CAP]);
     if (known && !write_drift(run, baseline, set, &changed, err))
         return false;
-    return changed || set->gold_train || err_set(err, ERR_REFUSED, "nothing to learn: no edits, and no drift since the last model%s", "");
+    return changed || set->gold_train ||
+           err_set(err, ERR_REFUSED, "nothing to learn: no edits, and no drift since the last model%s", "");
 }
 
 /* ---- train ---- */
@@ -99,10 +107,14 @@ static bool write_card(const struct retrain_run *run, const char *dir, struct er
     struct buf card;
     (void)snprintf(path, sizeof path, "%s/README.md", dir);
     buf_init(&card, 8192);
-    buf_printf(&card, "---\nwardscribe_input: %s\nwardscribe_description: Retrained from %s on what readers corrected\nlicense: mit\n---\n\n"
-               "# A summary model, retrained\n\nMade by `wardscribe retrain` on %s from version `%s`. %s\n\nNot a medical device: the guard proves each "
-               "sentence that this model writes before anyone reads it.\n", model_format_name(run->format), run->champion[0] ? run->champion : "a folder",
-               time_format(clock_now_us(clock_system()), stamp), run->champion, "The exam and the gate stand in `version.json`.");
+    buf_printf(&card,
+               "---\nwardscribe_input: %s\nwardscribe_description: Retrained from %s on what readers "
+               "corrected\nlicense: mit\n---\n\n"
+               "# A summary model, retrained\n\nMade by `wardscribe retrain` on %s from version `%s`. %s\n\nNot a "
+               "medical device: the guard proves each sentence that this model writes before anyone reads it.\n",
+               model_format_name(run->format), run->champion[0] ? run->champion : "a folder",
+               time_format(clock_now_us(clock_system()), stamp), run->champion,
+               "The exam and the gate stand in `version.json`.");
     bool ok = file_write(path, card.data, card.length, err);
     buf_free(&card);
     return ok;
@@ -141,7 +153,8 @@ static bool run_trainer(struct retrain_run *run, struct trainer *trainer, struct
         (void)snprintf(note, sizeof note, "loss %.3f", step.loss);
         retrain_progress(run, RETRAIN_TRAIN, step.step, figures.steps, note);
     }
-    (void)snprintf(run->note, sizeof run->note, "%lld steps on %zu pairs, loss %.3f to %.3f", (long long)figures.steps, figures.pair_count, first, step.loss);
+    (void)snprintf(run->note, sizeof run->note, "%lld steps on %zu pairs, loss %.3f to %.3f", (long long)figures.steps,
+                   figures.pair_count, first, step.loss);
     return trainer_finish(trainer, err);
 }
 
@@ -196,12 +209,12 @@ static void exam_progress(void *context, int64_t done, int64_t total)
     retrain_progress(context, RETRAIN_EXAM, done, total, NULL);
 }
 
-static bool sit(struct retrain_run *run, const struct exam_set *set, const char *dir, const char *name, const char *file, const char **texts,
-                struct exam *out, struct err *err)
+static bool sit(struct retrain_run *run, const struct exam_set *set, const char *dir, const char *name,
+                const char *file, const char **texts, struct exam *out, struct err *err)
 {
     struct buf text;
-    struct examine_options options = { .dir = dir, .name = name, .threads = run->options->threads, .cancel = run->options->cancel,
-                                       .on_progress = exam_progress, .context = run };
+    struct examine_options options = { .dir = dir, .name = name, .threads = run->options->threads,
+                                       .cancel = run->options->cancel, .on_progress = exam_progress, .context = run };
     if (!examine(&options, set, &run->arena, texts, out, err))
         return false;
     buf_init(&text, DOCUMENT_MAX);
@@ -221,8 +234,8 @@ static int choose_examples(const struct sitting *s, struct exam_example *out)
         for (size_t i = 0; i < s->set.count && here < 2 && count < EXAM_EXAMPLES_MAX; i++) {
             if (!(s->set.items[i].slices >> order[k] & 1) || strcmp(s->champion_texts[i], s->challenger_texts[i]) == 0)
                 continue;
-            out[count++] = (struct exam_example){ exam_slice_name((enum exam_slice)order[k]), s->champion_texts[i], s->challenger_texts[i],
-                                                  s->set.items[i].reference };
+            out[count++] = (struct exam_example){ exam_slice_name((enum exam_slice)order[k]), s->champion_texts[i],
+                                                  s->challenger_texts[i], s->set.items[i].reference };
             here++;
         }
     }
@@ -233,7 +246,9 @@ static bool write_page(struct retrain_run *run, const struct sitting *s, struct 
 {
     struct exam_example examples[EXAM_EXAMPLES_MAX];
     struct buf html;
-    struct exam_page page = { &s->champion, &s->challenger, s->gate, examples, choose_examples(s, examples), clock_now_us(clock_system()) };
+    struct exam_page page = {
+        &s->champion, &s->challenger, s->gate, examples, choose_examples(s, examples), clock_now_us(clock_system())
+    };
     buf_init(&html, DOCUMENT_MAX);
     exam_page_write(&page, &html);
     bool ok = retrain_write(run, "exam.html", &html, err);
@@ -249,12 +264,14 @@ bool retrain_exam(struct retrain_run *run, struct err *err)
         return false;
     s.champion_texts = arena_alloc(&run->arena, (s.set.count + 1) * sizeof *s.champion_texts);
     s.challenger_texts = arena_alloc(&run->arena, (s.set.count + 1) * sizeof *s.challenger_texts);
-    if (!sit(run, &s.set, run->champion_dir, run->champion[0] ? run->champion : "champion", "exam.champion.json", s.champion_texts, &s.champion, err) ||
-        !sit(run, &s.set, retrain_path(run, "model", model), "challenger", "exam.challenger.json", s.challenger_texts, &s.challenger, err) ||
+    if (!sit(run, &s.set, run->champion_dir, run->champion[0] ? run->champion : "champion", "exam.champion.json",
+             s.champion_texts, &s.champion, err) ||
+        !sit(run, &s.set, retrain_path(run, "model", model), "challenger", "exam.challenger.json", s.challenger_texts,
+             &s.challenger, err) ||
         !gate_judge(&s.champion, &s.challenger, s.gate, err))
         return false;
-    (void)snprintf(run->note, sizeof run->note, "%zu windows, %zu of them edited: total %.4f, in service %.4f", s.set.count, s.set.edited_count,
-                   s.challenger.total, s.champion.total);
+    (void)snprintf(run->note, sizeof run->note, "%zu windows, %zu of them edited: total %.4f, in service %.4f",
+                   s.set.count, s.set.edited_count, s.challenger.total, s.champion.total);
     return write_page(run, &s, err);
 }
 
@@ -275,8 +292,8 @@ bool retrain_gate(struct retrain_run *run, struct err *err)
     struct exam champion, challenger;
     struct gate *gate = arena_alloc(&run->arena, sizeof *gate);
     struct buf text;
-    if (!load_exam(run, "exam.champion.json", &champion, err) || !load_exam(run, "exam.challenger.json", &challenger, err) ||
-        !gate_judge(&champion, &challenger, gate, err))
+    if (!load_exam(run, "exam.champion.json", &champion, err) ||
+        !load_exam(run, "exam.challenger.json", &challenger, err) || !gate_judge(&champion, &challenger, gate, err))
         return false;
     buf_init(&text, DOCUMENT_MAX);
     gate_write(gate, &text);
@@ -308,12 +325,14 @@ bool retrain_register(struct retrain_run *run, struct err *err)
     const char *reason;
     bool known;
     buf_init(&version, 64);
-    bool ok = read_gate(run, &about.gate_passed, &reason, &gate, err) && retrain_read(run, "exam.challenger.json", &exam, err) &&
+    bool ok = read_gate(run, &about.gate_passed, &reason, &gate, err) &&
+              retrain_read(run, "exam.challenger.json", &exam, err) &&
               digest_file(retrain_path(run, "data/pairs.jsonl", pairs), DIGEST_SHA256, about.data_hash, NULL, err);
     if (ok) {
         (void)str_copy(about.parent, sizeof about.parent, run->champion);
         (void)str_copy(about.by, sizeof about.by, run->options->by);
-        (void)snprintf(about.description, sizeof about.description, "retrained from %s", run->champion[0] ? run->champion : "a folder");
+        (void)snprintf(about.description, sizeof about.description, "retrained from %s",
+                       run->champion[0] ? run->champion : "a folder");
         about.exam = exam.data;
         about.gate = gate.data;
         ok = model_registry_add(run->registry, retrain_path(run, "model", model), &about, &known, err);
@@ -321,7 +340,8 @@ bool retrain_register(struct retrain_run *run, struct err *err)
     if (ok) {
         (void)str_copy(run->outcome->version, sizeof run->outcome->version, about.version);
         buf_add_text(&version, about.version);
-        (void)snprintf(run->note, sizeof run->note, "version %s%s", about.version, known ? ", which was registered before" : "");
+        (void)snprintf(run->note, sizeof run->note, "version %s%s", about.version,
+                       known ? ", which was registered before" : "");
         ok = retrain_write(run, "version.txt", &version, err);
     }
     buf_free(&version);
@@ -347,7 +367,8 @@ bool retrain_promote(struct retrain_run *run, struct err *err)
         return model_registry_refuse(run->registry, out->version, run->options->by, reason, err);
     }
     if (!run->options->promote) {
-        (void)snprintf(run->note, sizeof run->note, "version %s waits for a person: wardscribe retrain promote %s", out->version, out->version);
+        (void)snprintf(run->note, sizeof run->note, "version %s waits for a person: wardscribe retrain promote %s",
+                       out->version, out->version);
         return true;
     }
     out->promoted = model_registry_promote(run->registry, out->version, run->options->by, reason, err) ||

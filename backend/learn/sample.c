@@ -79,13 +79,15 @@ static bool take_window(const struct json *root, struct arena *arena, struct win
 {
     const struct json *object = NULL;
     struct window_document document;
-    if (!json_get_object(root, "window", JSON_REQUIRED, &object, err) || !window_json_take(object, arena, &document, err))
+    if (!json_get_object(root, "window", JSON_REQUIRED, &object, err) ||
+        !window_json_take(object, arena, &document, err))
         return false;
     *out = document.window;
     return true;
 }
 
-static bool take_text(const struct json *root, const char *key, unsigned how, size_t max, struct arena *arena, const char **out, struct err *err)
+static bool take_text(const struct json *root, const char *key, unsigned how, size_t max, struct arena *arena,
+                      const char **out, struct err *err)
 {
     const char *text = "";
     if (!json_get_text(root, key, how, how & JSON_REQUIRED ? 1 : 0, max, &text, err))
@@ -102,9 +104,10 @@ static bool take_sample(const struct json *root, struct arena *arena, struct sam
               take_text(root, "summary_id", 0, 128, arena, &out->summary_id, err) &&
               take_text(root, "user", 0, 64, arena, &out->user, err) &&
               take_text(root, "text", JSON_REQUIRED | JSON_MULTILINE, SAMPLE_TEXT_MAX, arena, &out->text, err) &&
-              json_get_choice(root, "kind", JSON_REQUIRED, kind_names, &kind, err) && json_get_int(root, "rating", 0, 0, 5, &rating, err) &&
-              json_get_int(root, "cuts", 0, 0, 1000, &cuts, err) && json_get_time(root, "time", 0, &out->time_us, err) &&
-              take_limits(root, &out->limits, err) &&
+              json_get_choice(root, "kind", JSON_REQUIRED, kind_names, &kind, err) &&
+              json_get_int(root, "rating", 0, 0, 5, &rating, err) &&
+              json_get_int(root, "cuts", 0, 0, 1000, &cuts, err) &&
+              json_get_time(root, "time", 0, &out->time_us, err) && take_limits(root, &out->limits, err) &&
               take_window(root, arena, &out->window, err);
     out->kind = (enum sample_kind)kind;
     out->rating = (int)rating;
@@ -124,7 +127,8 @@ static bool read_line(void *context, const char *line, size_t length, struct err
     struct json *root = NULL;
     struct sample sample = { 0 };
     arena_reset(&reader->arena);
-    bool ok = json_parse_object(line, length, SAMPLE_LINE_MAX, &root, err) && take_sample(root, &reader->arena, &sample, err);
+    bool ok = json_parse_object(line, length, SAMPLE_LINE_MAX, &root, err) &&
+              take_sample(root, &reader->arena, &sample, err);
     json_free(root);
     return ok && reader->visit(reader->context, &sample, err);
 }

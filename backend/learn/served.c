@@ -132,8 +132,8 @@ bool served_open(const char *dir, const struct served_options *options, struct s
     atomic_init(&served->references, 1);
     (void)snprintf(info->dir, sizeof info->dir, "%s", dir);
     base_name(dir, info->name, sizeof info->name);
-    if (!served_card_read(dir, &card, err) || !t5_model_open(dir,
-                                                             &(struct t5_model_options){ .precision = options->precision }, &served->model, err))
+    if (!served_card_read(dir, &card, err) ||
+        !t5_model_open(dir, &(struct t5_model_options){ .precision = options->precision }, &served->model, err))
         goto failed;
     info->format = card.format;
     (void)str_copy(info->description, sizeof info->description, card.description);
@@ -228,14 +228,15 @@ bool served_submit(struct served *served, const struct facts *facts, int64_t dea
     struct slots slots;
     buf_init(&input, MODEL_INPUT_SIZE_MAX);
     model_input(facts, served->info.format, &slots, &input);
-    bool ok = t5_encode(t5_model_tokenizer(served->model), input.data, input.length, MODEL_TOKENS_MAX, ids, &count, err);
+    bool ok = t5_encode(t5_model_tokenizer(served->model), input.data, input.length, MODEL_TOKENS_MAX, ids, &count,
+                        err);
     buf_free(&input);
     if (!ok)
         return false;
     struct served_ticket *ticket = new_ticket(served, deadline_us);
     ticket->slots = slots;
-    struct t5_request request = { .input_ids = ids, .input_count = count, .params = served->params, .deadline_us = deadline_us,
-                                  .done = take_result, .context = ticket };
+    struct t5_request request = { .input_ids = ids, .input_count = count, .params = served->params,
+                                  .deadline_us = deadline_us, .done = take_result, .context = ticket };
     if (t5_submit(served->engine, &request, &ticket->number, err)) {
         *out = ticket;
         return true;

@@ -41,7 +41,8 @@ struct served_info {
 struct served;
 struct served_ticket;                    /* one text that is being written */
 
-bool served_open(const char *dir, const struct served_options *options, struct served **out, struct err *err) MUST_CHECK;
+bool served_open(const char *dir, const struct served_options *options, struct served **out,
+                 struct err *err) MUST_CHECK;
 struct served *served_keep(struct served *served);
 void served_release(struct served *served);      /* NULL is fine */
 struct served_info *served_info(struct served *served);

@@ -1,4 +1,5 @@
-/* One model that serves: answers, a deadline that passes, tickets given up, references; on Google's tiny test checkpoint. */
+/* One model that serves: answers, a deadline that passes, tickets given up, references; on Google's tiny test
+ * checkpoint. */
 #include "learn/served.h"
 
 #include "base/clock.h"

@@ -28,14 +28,17 @@ struct window_document {
 };
 
 /* Errors name the place: "readings[3]: heartRate: …". */
-bool window_json_parse(const char *text, size_t length, struct arena *arena, struct window_document *out, struct err *err) MUST_CHECK;
+bool window_json_parse(const char *text, size_t length, struct arena *arena, struct window_document *out,
+                       struct err *err) MUST_CHECK;
 /* As above, from an object within a document. */
 struct json;
-bool window_json_take(const struct json *object, struct arena *arena, struct window_document *out, struct err *err) MUST_CHECK;
+bool window_json_take(const struct json *object, struct arena *arena, struct window_document *out,
+                      struct err *err) MUST_CHECK;
 /* Its alerts alone ("alerts", may be missing). */
 bool window_json_alerts(const struct json *object, struct arena *arena, struct window *out, struct err *err) MUST_CHECK;
 /* Readings that stand in an array, each under `key` of its item (NULL: the item itself). */
-bool window_json_readings(const struct json *array, const char *key, struct arena *arena, struct window *out, struct err *err) MUST_CHECK;
+bool window_json_readings(const struct json *array, const char *key, struct arena *arena, struct window *out,
+                          struct err *err) MUST_CHECK;
 /* The opposite direction, without a patient's id; sources are named by their numbers. */
 struct json_writer;
 void window_json_write(struct json_writer *writer, const char *key, const struct window *window);
@@ -44,6 +47,7 @@ bool window_json_alerts(const struct json *root, struct arena *arena, struct win
 /* "monitor-7@2026-11-23T13:20:00.000Z" or the alert's id, as the API writes evidence. */
 enum { EVIDENCE_ID_SIZE = 96 };
 struct evidence;
-void evidence_id(const struct evidence *evidence, const char *patient_id, const char *source, char out[EVIDENCE_ID_SIZE]);
+void evidence_id(const struct evidence *evidence, const char *patient_id, const char *source,
+                 char out[EVIDENCE_ID_SIZE]);
 
 #endif

@@ -106,9 +106,10 @@ bool window_feed_cut(struct window_feed *feed, size_t length, struct window *out
         return false;
     length = length > feed->reading_count ? feed->reading_count : length > KEPT_READINGS ? KEPT_READINGS : length;
     const struct reading *first = &feed->readings[feed->reading_count - length];
-    *out = (struct window){ .patient = feed->state.patient, .from_us = first->time_us, .readings = first, .reading_count = length,
+    *out = (struct window){ .patient = feed->state.patient, .from_us = first->time_us, .readings = first,
+                            .reading_count = length,
                             .to_us = feed->readings[feed->reading_count - 1].time_us + US_PER_S,
-                                .alerts = feed->shown };
+                            .alerts = feed->shown };
     for (size_t i = 0; i < feed->alert_count; i++)
         if (window_has_alert(out, &feed->alerts[i]))
             feed->shown[out->alert_count++] = feed->alerts[i];
@@ -121,7 +122,8 @@ bool window_feed_cut(struct window_feed *feed, size_t length, struct window *out
  * to a patient's values. */
 static const int32_t constitutions_milli[][VITAL_COUNT] = {
     { 0 },
-    { [VITAL_HEART_RATE] = -30000 },                                          /* a sleeper, an athlete, a beta blocker */
+    /* a sleeper, an athlete, a beta blocker */
+    { [VITAL_HEART_RATE] = -30000 },
     { [VITAL_RESPIRATORY] = -8500, [VITAL_SPO2] = -3000 },                    /* an opioid */
     { [VITAL_TEMPERATURE] = -2200, [VITAL_HEART_RATE] = -12000 },             /* cold after an operation */
     { [VITAL_SYSTOLIC] = 45000, [VITAL_DIASTOLIC] = 20000 },                  /* untreated hypertension */
@@ -246,7 +248,8 @@ struct run {
 static bool run_stream(struct run *run, uint64_t seed)
 {
     uint64_t random = seed;
-    int64_t start_us = INT64_C(1767225600000000) + (int64_t)(next_random(&random) % (365 * 86400)) * US_PER_S; /* in 2026 */
+    /* in 2026 */
+    int64_t start_us = INT64_C(1767225600000000) + (int64_t)(next_random(&random) % (365 * 86400)) * US_PER_S;
     struct charting charting = choose_charting(&random, seed, start_us);
     struct alarm_limits limits = choose_limits(&random);
     struct window_feed *feed = window_feed_new(1, &limits, seed);

@@ -6,8 +6,8 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Sentences are compared as words with one space before, between and behind them, signs being words of their own and the
- * first word small, behind a sign for the start: " ^ heart rate ( $HL-$Hh ) was stable . " */
+/* Sentences are compared as words with one space before, between and behind them, signs being words of their own and
+ * the first word small, behind a sign for the start: " ^ heart rate ( $HL-$Hh ) was stable . " */
 
 #define START " ^ "
 
@@ -97,7 +97,8 @@ static bool phrase(const struct words *words, int from, int to, char out[WORDING
     size_t used = 0;
     out[used++] = ' ';
     for (int i = from; i < to; i++) {
-        if (used + (size_t)words->length[i] + 2 > WORDING_PHRASE_SIZE || memchr(words->at[i], '$', (size_t)words->length[i]))
+        if (used + (size_t)words->length[i] + 2 > WORDING_PHRASE_SIZE ||
+            memchr(words->at[i], '$', (size_t)words->length[i]))
             return false;
         memcpy(out + used, words->at[i], (size_t)words->length[i]);
         used += (size_t)words->length[i];
@@ -110,7 +111,8 @@ static bool phrase(const struct words *words, int from, int to, char out[WORDING
 static void add_rule(struct wording *wording, const struct wording_rule *rule)
 {
     int i = 0;
-    while (i < wording->count && (strcmp(wording->rules[i].from, rule->from) != 0 || strcmp(wording->rules[i].to, rule->to) != 0))
+    while (i < wording->count &&
+           (strcmp(wording->rules[i].from, rule->from) != 0 || strcmp(wording->rules[i].to, rule->to) != 0))
         i++;
     if (i == WORDING_RULES_MAX)
         return;
@@ -119,12 +121,15 @@ static void add_rule(struct wording *wording, const struct wording_rule *rule)
     wording->rules[i].edited++;
 }
 
-/* One of the sides empty: the word behind, or the one before, is the same in both and goes along; not a number's name. */
-static void note_difference(struct wording *wording, const struct words *usual, int i, int i_end, const struct words *edited, int k, int k_end)
+/* One of the sides empty: the word behind, or the one before, is the same in both and goes along; not a number's
+ * name. */
+static void note_difference(struct wording *wording, const struct words *usual, int i, int i_end,
+                            const struct words *edited, int k, int k_end)
 {
     struct wording_rule rule = { 0 };
     if (i == i_end || k == k_end) {
-        bool behind = i_end < usual->count && k_end < edited->count && !memchr(usual->at[i_end], '$', (size_t)usual->length[i_end]);
+        bool behind = i_end < usual->count && k_end < edited->count &&
+                      !memchr(usual->at[i_end], '$', (size_t)usual->length[i_end]);
         i_end += behind;
         k_end += behind;
         i -= !behind;             /* there is one before: START */
@@ -150,7 +155,8 @@ static void note_sentence(struct wording *wording, const char *usual_text, const
         int i_end = i, k_end = k;
         while ((i_end < usual.count || k_end < edited.count) &&
                !(i_end < usual.count && k_end < edited.count && same_word(&usual, i_end, &edited, k_end))) {
-            bool skip_usual = k_end == edited.count || (i_end < usual.count && table[i_end + 1][k_end] >= table[i_end][k_end + 1]);
+            bool skip_usual = k_end == edited.count ||
+                              (i_end < usual.count && table[i_end + 1][k_end] >= table[i_end][k_end + 1]);
             i_end += skip_usual;
             k_end += !skip_usual;
         }

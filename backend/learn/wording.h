@@ -1,8 +1,9 @@
 /* wording.h - a ward's own words, learnt from its edits and given to the rehearsal, as habit.h does with the order.
  *
- * Pairing: a sentence of the edit belongs to the writer's sentence with which it shares most of its words, at least half.
- * Rule:    where the two differ, these words are said instead of those; a word that was only added or left out takes its
- *          neighbour along.  No rule changes a name of a number (clinical/slots.h).
+ * Pairing: a sentence of the edit belongs to the writer's sentence with which it shares most of its words, at least
+ *          half.
+ * Rule:    where the two differ, these words are said instead of those; a word that was only added or left out takes
+ *          its neighbour along.  No rule changes a name of a number (clinical/slots.h).
  * Habit:   a rule holds where HABIT_SHARE of at least HABIT_MIN of the writer's sentences that have those words were
  *          edited so.
  * Bounds:  WORDING_RULES_MAX rules are watched, sentences of WORDING_WORDS_MAX words.   Threads: one. */
@@ -20,7 +21,8 @@ struct wording_rule {
 };
 
 struct wording {
-    struct wording *older;               /* its rules come after these, unless the newer texts are against them; or NULL */
+    /* its rules come after these, unless the newer texts are against them; or NULL */
+    struct wording *older;
     struct wording_rule rules[WORDING_RULES_MAX];
     int count;
 };
