@@ -72,7 +72,8 @@ static int check(const struct arguments *arguments)
     struct buf unknown;
     buf_init(&unknown, 64 << 10);
     config_unknown_env(environ, &unknown);
-    for (char *save = NULL, *name = unknown.data ? strtok_r(unknown.data, "\n", &save) : NULL; name; name = strtok_r(NULL, "\n", &save))
+    for (char *save = NULL, *name = unknown.data ? strtok_r(unknown.data, "\n", &save) : NULL; name;
+         name = strtok_r(NULL, "\n", &save))
         (void)fprintf(stderr, "warning: environment %s is no setting and is not used\n", name);
     buf_free(&unknown);
     (void)printf("%s: ok\n", arguments->file ? arguments->file : "environment");
@@ -81,7 +82,8 @@ static int check(const struct arguments *arguments)
 
 int command_config(int argc, char **argv)
 {
-    static const struct argp argp = { .parser = parse_option, .args_doc = "check|print|example|schema [FILE]", .doc = doc };
+    static const struct argp argp = { .parser = parse_option, .args_doc = "check|print|example|schema [FILE]",
+                                      .doc = doc };
     static struct config config;
     struct arguments arguments = { 0 };
     struct err err = { 0 };

@@ -19,7 +19,8 @@ static const char doc[] =
     "  get NAME           into ./NAME, or --dir DIR\n"
     "  verify NAME        are the files in DIR the ones that are meant?\n\n"
     "Every file is checked against a SHA-256 that is part of this program.  A connection that breaks, or Ctrl-C, "
-    "loses nothing: the same command goes on where it stopped, and a file that is there and right is not fetched again.\n\n"
+    "loses nothing: the same command goes on where it stopped, and a file that is there and right is not fetched "
+    "again.\n\n"
     "--from names a mirror: a server with the publisher's paths, with a folder per set, or with the files themselves, "
     "such as `python3 -m http.server` in a folder of recordings.\n\n"
     "Examples:\n"
@@ -98,8 +99,8 @@ static int list(void)
         size_t files;
         int64_t bytes;
         totals(set, &files, &bytes);
-        (void)printf("%s\n  %s; %zu file%s, %lld KB\n  terms  %s\n  cite   %s\n", set->name, set->what, files, files == 1 ? "" : "s",
-                     (long long)(bytes + 1023) / 1024, set->terms, set->cite);
+        (void)printf("%s\n  %s; %zu file%s, %lld KB\n  terms  %s\n  cite   %s\n", set->name, set->what, files,
+                     files == 1 ? "" : "s", (long long)(bytes + 1023) / 1024, set->terms, set->cite);
         if (set->why_mirror)
             (void)printf("  needs  --from URL: %s\n", set->why_mirror);
     }
@@ -111,7 +112,8 @@ static const struct data_set *find_set(const char *name, struct err *err)
     for (size_t i = 0; name && i < data_set_count; i++)
         if (strcmp(data_sets[i].name, name) == 0 || strcmp(data_sets[i].folder, name) == 0)
             return &data_sets[i];
-    err_set(err, ERR_USAGE, "%s%s; known are bidmc, challenge2019, challenge2012, mimic", name ? "no set " : "which set?", name ? name : "");
+    err_set(err, ERR_USAGE, "%s%s; known are bidmc, challenge2019, challenge2012, mimic",
+            name ? "no set " : "which set?", name ? name : "");
     return NULL;
 }
 
@@ -127,7 +129,8 @@ static void show(void *context, int64_t have)
 /* The publisher's own path behind the mirror's, a folder per set, the files themselves. */
 enum { LAYOUT_PUBLISHER, LAYOUT_FOLDER, LAYOUT_FLAT, LAYOUT_COUNT };
 
-static bool make_url(const struct getting *g, const struct data_group *group, const char *name, int layout, char out[CLIENT_URL_SIZE])
+static bool make_url(const struct getting *g, const struct data_group *group, const char *name, int layout,
+                     char out[CLIENT_URL_SIZE])
 {
     const char *from = g->arguments->from;
     size_t length = from ? strlen(from) : 0;
@@ -137,7 +140,8 @@ static bool make_url(const struct getting *g, const struct data_group *group, co
     if (!from)
         n = snprintf(out, CLIENT_URL_SIZE, "%s%s", group->publisher, name);
     else if (layout == LAYOUT_PUBLISHER && group->publisher)
-        n = snprintf(out, CLIENT_URL_SIZE, "%.*s%s%s", (int)length, from, strchr(group->publisher + strlen("https://"), '/'), name);
+        n = snprintf(out, CLIENT_URL_SIZE, "%.*s%s%s", (int)length, from,
+                     strchr(group->publisher + strlen("https://"), '/'), name);
     else if (layout == LAYOUT_FOLDER)
         n = snprintf(out, CLIENT_URL_SIZE, "%.*s/%s/%s", (int)length, from, g->set->folder, name);
     else if (layout == LAYOUT_FLAT)
@@ -150,7 +154,8 @@ static bool get_file(struct getting *g, const struct data_group *group, const st
     char url[CLIENT_URL_SIZE], path[4096];
     enum download_result result;
     (void)snprintf(path, sizeof path, "%s/%s", g->dir, file->name);
-    struct download what = { .url = url, .path = path, .size = file->size, .sha256 = file->sha256, .progress = show, .context = g };
+    struct download what = { .url = url, .path = path, .size = file->size, .sha256 = file->sha256, .progress = show,
+                             .context = g };
     int first = g->layout >= 0 ? g->layout : 0, last = g->layout >= 0 || !g->arguments->from ? first : LAYOUT_COUNT - 1;
     bool ok = false;
     for (int layout = first; layout <= last && !ok; layout++) {
@@ -175,7 +180,8 @@ static bool get_file(struct getting *g, const struct data_group *group, const st
 static bool get_group(struct getting *g, const struct data_group *group, struct err *err)
 {
     if (group->count && !group->publisher && !g->arguments->from)
-        return err_set(err, ERR_USAGE, "%s: %s.  Name a server that has it: --from URL", g->set->name, g->set->why_mirror);
+        return err_set(err, ERR_USAGE, "%s: %s.  Name a server that has it: --from URL", g->set->name,
+                       g->set->why_mirror);
     for (size_t i = 0; i < group->count; i++)
         if (!get_file(g, group, &group->files[i], err))
             return false;
@@ -202,7 +208,8 @@ static bool get(struct getting *g, struct err *err)
     progress_start(&g->progress, "data get", "bytes", bytes);
     if (g->arguments->quiet)
         progress_quiet(&g->progress);
-    g->client = client_new(&(struct client_options){ .ca_file = g->arguments->ca_file, .idle_timeout_ms = 30000, .cancel = interrupt_catch() });
+    g->client = client_new(&(struct client_options){ .ca_file = g->arguments->ca_file, .idle_timeout_ms = 30000,
+                                                     .cancel = interrupt_catch() });
     bool ok = true;
     for (int i = 0; ok && i < DATA_GROUPS_MAX; i++)
         ok = get_group(g, &g->set->groups[i], err);
@@ -227,7 +234,8 @@ static bool verify(struct getting *g, struct err *err)
             bool there;
             (void)snprintf(path, sizeof path, "%s/%s", g->dir, file->name);
             g->files++;
-            if (download_check(&(struct download){ .path = path, .size = file->size, .sha256 = file->sha256 }, &there, &why))
+            if (download_check(&(struct download){ .path = path, .size = file->size,
+                                                   .sha256 = file->sha256 }, &there, &why))
                 continue;
             wrong++;
             (void)printf("%s\n", why.text);
@@ -260,7 +268,8 @@ int command_data(int argc, char **argv)
         { "quiet", 'q', NULL, 0, "No progress", 2 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "list|get|verify [NAME]", .doc = doc };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "list|get|verify [NAME]",
+                                      .doc = doc };
     static struct arguments arguments;
     static struct getting g = { .arguments = &arguments, .layout = -1 };
     struct err err = { 0 };
@@ -272,8 +281,8 @@ int command_data(int argc, char **argv)
     if (!run(&g, &err))
         return data_dir_fail("data", &err);
     if (strcmp(arguments.what, "get") == 0)
-        (void)printf("%s: %zu files in %s, %zu fetched now, all as pinned\nTerms: %s\nCite:  %s\n", g.set->name, g.files, g.dir, g.fetched,
-                     g.set->terms, g.set->cite);
+        (void)printf("%s: %zu files in %s, %zu fetched now, all as pinned\nTerms: %s\nCite:  %s\n", g.set->name,
+                     g.files, g.dir, g.fetched, g.set->terms, g.set->cite);
     else
         (void)printf("%s: %zu files in %s, all as pinned\n", g.set->name, g.files, g.dir);
     return 0;

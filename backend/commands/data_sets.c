@@ -305,7 +305,8 @@ const struct data_set data_sets[] = {
       "Open Data Commons Attribution License 1.0",
       "Silva et al. 2012, Computing in Cardiology 39:245; Goldberger et al. 2000, Circulation 101(23):e215",
       { { NULL, challenge2012, COUNT(challenge2012) } },
-      "PhysioNet publishes it as one text per record (challenge-2012/1.0.0, set-a); this is the table of their vital signs" },
+      "PhysioNet publishes it as one text per record (challenge-2012/1.0.0, set-a); this is the table of their "
+      "vital signs" },
     { "mimic", "mimic3-demo", "70 subjects, minutes to hours apart",
       "Open Database License 1.0",
       "Johnson et al. 2016, Scientific Data 3:160035; Goldberger et al. 2000, Circulation 101(23):e215",

@@ -18,14 +18,16 @@ static const char doc[] =
     "  audit      who did what, with the chain of hashes (needs an admin's token)\n\n"
     "From a data directory that no server has open (default: ./wardscribe-data), or from a running server by "
     "--from URL and a token:\n"
-    "  curl -s http://127.0.0.1:8002/api/auth/login -d '{\"username\":\"admin\",\"password\":\"…\"}' | jq -r .access_token > token\n\n"
+    "  curl -s http://127.0.0.1:8002/api/auth/login -d '{\"username\":\"admin\",\"password\":\"…\"}' | jq -r "
+    ".access_token > token\n\n"
     "CSV is safe in a spreadsheet: a text that would be a formula gets an apostrophe in front.  Files appear "
     "when they are whole.  Order: patients by id, then time; summaries and audit newest first.\n\n"
     "Examples:\n"
     "  wardscribe export --what alerts --out alerts.jsonl\n"
     "  wardscribe export --what readings --format csv --patient P001 --since 2026-11-23T00:00:00Z --out p001.csv\n"
     "  wardscribe export --from http://127.0.0.1:3000 --token-file token --what audit --format csv --out audit.csv\n"
-    "  wardscribe export --what readings | curl -s http://ward:8001/api/ingest/vitals -H 'Content-Type: application/x-ndjson' "
+    "  wardscribe export --what readings | curl -s http://ward:8001/api/ingest/vitals -H 'Content-Type: "
+    "application/x-ndjson' "
     "-H \"Authorization: Bearer $(cat token)\" --data-binary @-";
 
 enum { OPTION_FROM = 256, OPTION_TO, OPTION_SINCE, OPTION_UNTIL, OPTION_WHAT, OPTION_FORMAT, OPTION_PATIENT, OPTION_OUT,
@@ -183,7 +185,8 @@ int command_export(int argc, char **argv)
         { 0 },
     };
     static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc };
-    static struct arguments arguments = { .out = "-", .query = { .to_us = INT64_C(253402300799) * US_PER_S } }; /* the year 9999 */
+    static struct arguments arguments = { .out = "-",
+                                          .query = { .to_us = INT64_C(253402300799) * US_PER_S } }; /* the year 9999 */
     struct err err = { 0 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;

@@ -68,7 +68,8 @@ static bool readings_of(struct directory *d, const struct patient_row *patient, 
     arena_init(&arena, PAGE_ARENA);
     while (ok && count == PAGE_READINGS) {
         arena_reset(&arena);
-        ok = store_readings(d->store, &arena, patient->number, from_us, d->query->to_us, PAGE_READINGS, &readings, &count, err);
+        ok = store_readings(d->store, &arena, patient->number, from_us, d->query->to_us, PAGE_READINGS, &readings,
+                            &count, err);
         size_t keep = ok ? whole_instants(readings, count, PAGE_READINGS) : 0;
         for (size_t i = 0; ok && i < keep; i++)
             ok = export_reading(d->out, &readings[i], patient->id, source_name(d, readings[i].source), err);
@@ -87,7 +88,8 @@ static int by_onset(const void *a, const void *b)
     return strcmp(alert_type_slug((enum alert_type)x->type), alert_type_slug((enum alert_type)y->type));
 }
 
-static bool put_alert(struct directory *d, const struct patient_row *patient, const struct alert *alert, struct buf *line, struct err *err)
+static bool put_alert(struct directory *d, const struct patient_row *patient, const struct alert *alert,
+                      struct buf *line, struct err *err)
 {
     struct alert_context context = { patient->id, patient->name, patient->bed, user_name(d, alert->ack_by) };
     struct json_writer w = json_write(line);
@@ -102,7 +104,8 @@ static bool alerts_of(struct directory *d, const struct patient_row *patient, st
     struct alert *alerts;
     struct buf line;
     size_t count = 0;
-    struct alert_query query = { .patient = patient->number, .from_us = d->query->from_us, .to_us = d->query->to_us, .limit = ROWS_MAX };
+    struct alert_query query = { .patient = patient->number, .from_us = d->query->from_us, .to_us = d->query->to_us,
+                                 .limit = ROWS_MAX };
     arena_init(&arena, PAGE_ARENA);
     buf_init(&line, 64 << 10);
     bool ok = store_alerts(d->store, &arena, &query, &alerts, &count, err);
@@ -120,7 +123,8 @@ static bool summaries_of(struct directory *d, const struct patient_row *patient,
     struct arena arena;
     struct summary_row *rows;
     size_t count = 0;
-    struct summary_query query = { .patient_id = patient->id, .from_us = d->query->from_us, .to_us = d->query->to_us, .limit = ROWS_MAX };
+    struct summary_query query = { .patient_id = patient->id, .from_us = d->query->from_us, .to_us = d->query->to_us,
+                                   .limit = ROWS_MAX };
     arena_init(&arena, PAGE_ARENA);
     bool ok = store_summaries(d->store, &arena, &query, &rows, &count, err);
     for (size_t i = 0; ok && i < count; i++)

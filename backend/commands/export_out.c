@@ -13,13 +13,15 @@ enum { LINE_MAX = 4 << 20, COLUMN_COUNT_MAX = 24 };
 const char *const export_whats[] = { "readings", "alerts", "summaries", "audit", NULL };
 
 static const char *const columns[EXPORT_WHAT_COUNT][COLUMN_COUNT_MAX] = {
-    [EXPORT_READINGS] = { "patient_id", "timestamp", "heartRate", "spO2", "systolic", "diastolic", "temperature", "respiratory",
-                          "source", "simulated", "implausible", NULL },
-    [EXPORT_ALERTS] = { "id", "patient_id", "patient_name", "bed_number", "type", "severity", "priority", "kind", "state", "message",
-                        "vital_type", "vital_value", "threshold", "onset", "raised", "peak_value", "peak_at", "end", "acknowledged",
-                        "acknowledged_at", "acknowledged_by", "escalation", "version", NULL },
-    [EXPORT_SUMMARIES] = { "id", "patient_id", "patient_name", "timestamp", "window_start", "window_end", "text", "ml_summary",
-                           "vitals_count", "alerts_count", "processing_time_ms", "model_name", "model_version", NULL },
+    [EXPORT_READINGS] = { "patient_id", "timestamp", "heartRate", "spO2", "systolic", "diastolic", "temperature",
+                          "respiratory", "source", "simulated", "implausible", NULL },
+    [EXPORT_ALERTS] = { "id", "patient_id", "patient_name", "bed_number", "type", "severity", "priority", "kind",
+                        "state", "message", "vital_type", "vital_value", "threshold", "onset", "raised", "peak_value",
+                        "peak_at", "end", "acknowledged", "acknowledged_at", "acknowledged_by", "escalation", "version",
+                        NULL },
+    [EXPORT_SUMMARIES] = { "id", "patient_id", "patient_name", "timestamp", "window_start", "window_end", "text",
+                           "ml_summary", "vitals_count", "alerts_count", "processing_time_ms", "model_name",
+                           "model_version", NULL },
     [EXPORT_AUDIT] = { "seq", "timestamp", "actor", "action", "object", "detail", "hash", NULL },
 };
 
@@ -27,7 +29,8 @@ static const char *const columns[EXPORT_WHAT_COUNT][COLUMN_COUNT_MAX] = {
 
 static bool is_formula(const char *text, size_t length)
 {
-    static const char *const openings[] = { "=", "+", "-", "@", "\t", "\r", "\n", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0" };
+    static const char *const openings[] = { "=", "+", "-", "@", "\t", "\r", "\n", "\xef\xbc\x9d", "\xef\xbc\x8b",
+                                            "\xef\xbc\x8d", "\xef\xbc\xa0" };
     while (length && *text == ' ') { /* some spreadsheets take leading spaces off */
         text++;
         length--;
@@ -42,7 +45,8 @@ void csv_text(struct buf *out, const char *text, size_t length)
 {
     bool formula = is_formula(text, length), quote = formula;
     for (size_t i = 0; i < length && !quote; i++)
-        quote = text[i] == ',' || text[i] == '"' || text[i] == '\r' || text[i] == '\n' || text[i] == ';' || text[i] == '\t';
+        quote = text[i] == ',' || text[i] == '"' || text[i] == '\r' || text[i] == '\n' || text[i] == ';' ||
+                text[i] == '\t';
     if (!quote) {
         buf_add(out, text, length);
         return;
@@ -115,7 +119,8 @@ static bool put_line(struct export_out *out, struct err *err)
            err_set_errno(err, ERR_IO, errno, "%s", out->path);
 }
 
-bool export_reading(struct export_out *out, const struct reading *reading, const char *patient_id, const char *source, struct err *err)
+bool export_reading(struct export_out *out, const struct reading *reading, const char *patient_id, const char *source,
+                    struct err *err)
 {
     buf_reset(&out->line);
     if (out->csv)

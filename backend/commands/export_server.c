@@ -46,7 +46,8 @@ static bool get(struct server *s, const char *path, struct err *err)
 typedef bool visitor(struct server *s, const char *json, size_t length, void *context, struct err *err);
 
 /* Each item of the array that `scan` stands before. */
-static bool each_item(struct server *s, struct json_scan *scan, visitor *visit, void *context, size_t *out_count, struct err *err)
+static bool each_item(struct server *s, struct json_scan *scan, visitor *visit, void *context, size_t *out_count,
+                      struct err *err)
 {
     *out_count = 0;
     if (!json_scan_char(scan, '['))
@@ -137,11 +138,13 @@ static bool take_reading(struct server *s, const char *json, size_t length, void
     buf_init(&whole, 8192);
     buf_printf(&whole, "{\"patient_id\":\"%s\",", page->id);
     buf_add(&whole, json + 1, length - 1);
-    bool ok = !whole.overflow && json_reading_parse(whole.data, whole.length, INT64_MAX / 2, &page->items[page->count], &error);
+    bool ok = !whole.overflow &&
+              json_reading_parse(whole.data, whole.length, INT64_MAX / 2, &page->items[page->count], &error);
     ok = ok && page->items[page->count].reading_count == 1;
     page->count += ok;
     if (!ok)
-        err_set(err, ERR_INPUT, "patient %s: a reading that is none: %.100s", page->id, whole.overflow ? "too long" : error.detail);
+        err_set(err, ERR_INPUT, "patient %s: a reading that is none: %.100s", page->id,
+                whole.overflow ? "too long" : error.detail);
     buf_free(&whole);
     return ok;
 }
@@ -150,8 +153,8 @@ static bool readings_page(struct server *s, struct reading_page *page, int64_t f
 {
     char path[512], from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
     size_t count;
-    (void)snprintf(path, sizeof path, "/api/patients/%s/vitals/history?raw=true&limit=%d&from=%s&to=%s", page->id, PAGE_READINGS,
-                   time_format(from_us, from), time_format(s->query->to_us, to));
+    (void)snprintf(path, sizeof path, "/api/patients/%s/vitals/history?raw=true&limit=%d&from=%s&to=%s", page->id,
+                   PAGE_READINGS, time_format(from_us, from), time_format(s->query->to_us, to));
     page->count = 0;
     if (!get(s, path, err))
         return false;
@@ -177,7 +180,8 @@ static size_t whole_instants(const struct reading_page *page)
 
 static bool readings_of(struct server *s, const char *id, struct err *err)
 {
-    struct reading_page page = { .id = id, .items = mem_new(PAGE_READINGS, sizeof *page.items), .count = PAGE_READINGS };
+    struct reading_page page = { .id = id, .items = mem_new(PAGE_READINGS, sizeof *page.items),
+                                 .count = PAGE_READINGS };
     int64_t from_us = s->query->from_us;
     bool ok = true;
     while (ok && page.count == PAGE_READINGS) {
@@ -240,7 +244,8 @@ static bool take_alert(struct server *s, const char *json, size_t length, void *
     (void)s;
     if (!json_parse_object(json, length, ANSWER_MAX, &root, err))
         return false;
-    bool ok = json_get_text(root, "id", JSON_REQUIRED, 1, 127, &id, err) && json_get_time(root, "onset", JSON_REQUIRED, &onset_us, err);
+    bool ok = json_get_text(root, "id", JSON_REQUIRED, 1, 127, &id, err) &&
+              json_get_time(root, "onset", JSON_REQUIRED, &onset_us, err);
     if (ok && !have_alert(list, id)) {
         if (list->count == list->room) {
             list->room = list->room ? list->room * 2 : 256;
@@ -348,7 +353,8 @@ static bool all_patients(struct server *s, struct err *err)
     return true;
 }
 
-bool export_from_server(const struct export_query *query, const char *url, const char *token_file, struct export_out *out, struct err *err)
+bool export_from_server(const struct export_query *query, const char *url, const char *token_file,
+                        struct export_out *out, struct err *err)
 {
     struct server s = { .query = query, .out = out, .url = url };
     if (!token_file)

@@ -48,7 +48,8 @@ bool feed_open(struct feed *feed, const struct feed_options *options, struct err
         return err_set(err, ERR_USAGE, "--to: the URL is too long");
     if (!options->patience_s)
         feed->options.patience_s = FEED_PATIENCE_S;
-    feed->client = client_new(&(struct client_options){ .connect_timeout_ms = 5000, .idle_timeout_ms = 30000, .cancel = options->cancel });
+    feed->client = client_new(&(struct client_options){ .connect_timeout_ms = 5000, .idle_timeout_ms = 30000,
+                                                        .cancel = options->cancel });
     return feed_read_token(options->token_file, &feed->token, err);
 }
 
@@ -130,14 +131,15 @@ static bool post(struct feed *feed, const char *path, const char *type, const st
 {
     char url[URL_MAX + 64];
     const char *const headers[] = { type, gzip ? "Content-Encoding: gzip" : NULL, NULL };
-    struct client_call call = { .method = "POST", .url = path_url(feed, path, url), .headers = headers, .bearer = feed->token,
-                                .body = body->data, .body_size = body->length };
+    struct client_call call = { .method = "POST", .url = path_url(feed, path, url), .headers = headers,
+                                .bearer = feed->token, .body = body->data, .body_size = body->length };
     return insist(feed, &call, answer, err);
 }
 
 /* ---- people ---- */
 
-static void write_person(struct buf *out, const char *id, const char *name, int age, const char *gender, const char *bed)
+static void write_person(struct buf *out, const char *id, const char *name, int age, const char *gender,
+                         const char *bed)
 {
     struct json_writer w = json_write(out);
     json_put_object(&w, NULL);
@@ -153,7 +155,8 @@ static void write_person(struct buf *out, const char *id, const char *name, int 
     json_put_end(&w);
 }
 
-bool feed_admit(struct feed *feed, const char *id, const char *name, int age, const char *gender, const char *bed, struct err *err)
+bool feed_admit(struct feed *feed, const char *id, const char *name, int age, const char *gender, const char *bed,
+                struct err *err)
 {
     struct client_answer answer = { 0 };
     struct buf body;
@@ -182,7 +185,8 @@ static void note_rejection(struct feed *feed, const struct json *rejected)
     const struct json *first = json_item(rejected, 0);
     if (feed->first_rejection[0] || !first || json_kind_of(first) != JSON_IS_OBJECT)
         return;
-    if (json_get_text(first, "detail", 0, 0, 400, &detail, NULL) && json_get_int(first, "line", 0, 0, INT32_MAX, &line, NULL))
+    if (json_get_text(first, "detail", 0, 0, 400, &detail, NULL) &&
+        json_get_int(first, "line", 0, 0, INT32_MAX, &line, NULL))
         (void)snprintf(feed->first_rejection, sizeof feed->first_rejection, "%.250s", detail);
 }
 
@@ -191,7 +195,8 @@ static bool take_answer(struct feed *feed, const struct client_answer *answer, s
     struct json *root = NULL;
     const struct json *rejected = NULL;
     int64_t accepted = 0;
-    if (!json_parse_object(answer->body.data ? answer->body.data : "", answer->body.length, CLIENT_ANSWER_MAX, &root, err))
+    if (!json_parse_object(answer->body.data ? answer->body.data : "", answer->body.length, CLIENT_ANSWER_MAX, &root,
+                           err))
         return err_context(err, "the server's answer");
     bool ours = json_has(root, "accepted");
     bool ok = !ours || (json_get_int(root, "accepted", JSON_REQUIRED, 0, INT32_MAX, &accepted, err) &&

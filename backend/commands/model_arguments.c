@@ -6,7 +6,8 @@ bool model_integer(const char *flag, const char *value, int min, int max, int *o
 {
     int64_t number;
     if (!str_to_int(value, min, max, &number))
-        return err_set(err, ERR_USAGE, "%s: must be a whole number between %d and %d, not '%.40s'", flag, min, max, value);
+        return err_set(err, ERR_USAGE, "%s: must be a whole number between %d and %d, not '%.40s'", flag, min, max,
+                       value);
     *out = (int)number;
     return true;
 }

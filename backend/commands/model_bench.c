@@ -25,7 +25,8 @@ static const char doc[] =
     "request alone (above 1 when the last cache holds them).\n\n"
     "Examples:\n"
     "  wardscribe model bench models/ward-t5\n"
-    "  wardscribe model bench DIR --input-tokens 180 --output-tokens 64 --beams 4 --requests 32 --threads 2 --precision int8 --json";
+    "  wardscribe model bench DIR --input-tokens 180 --output-tokens 64 --beams 4 --requests 32 --threads 2 "
+    "--precision int8 --json";
 
 enum { OPTION_INPUT = 0x100, OPTION_OUTPUT, OPTION_REQUESTS, OPTION_REPEAT, OPTION_NO_ROOFLINE };
 enum { REPEAT_MAX = 1000, LATENCY_RUNS_MIN = 5 };
@@ -76,7 +77,8 @@ static bool set_integer(struct arguments *a, int key, const char *value, struct 
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
         const struct integer_option *o = &integers[i];
         if (o->key == key)
-            return model_integer(o->name, value, o->min, o->max, (int *)((char *)a + o->offset), err) || err->kind != ERR_NONE;
+            return model_integer(o->name, value, o->min, o->max, (int *)((char *)a + o->offset), err) ||
+                   err->kind != ERR_NONE;
     }
     return false;
 }
@@ -142,8 +144,8 @@ static bool run_requests(struct bench *bench, int count, double *out_s, struct e
     for (int i = 0; ok && i < count; i++) {
         uint64_t ticket;
         make_ids(bench, i);
-        struct t5_request request = { .input_ids = bench->ids, .input_count = (size_t)bench->arguments->input_tokens, .params = bench->params,
-                                      .done = on_done, .context = bench };
+        struct t5_request request = { .input_ids = bench->ids, .input_count = (size_t)bench->arguments->input_tokens,
+                                      .params = bench->params, .done = on_done, .context = bench };
         (void)pthread_mutex_lock(&bench->lock);
         bench->open_count++;
         (void)pthread_mutex_unlock(&bench->lock);
@@ -218,7 +220,8 @@ static bool measure(struct bench *bench, struct err *err)
     f->cpu_s = median(cpu, a->repeat);
     f->rss_mb = status_mb("VmRSS:");
     f->peak_mb = status_mb("VmHWM:");
-    return bench->wrong_count == 0 || err_set(err, ERR_IO, "%d answers had another length than %d tokens", bench->wrong_count, a->output_tokens);
+    return bench->wrong_count == 0 ||
+           err_set(err, ERR_IO, "%d answers had another length than %d tokens", bench->wrong_count, a->output_tokens);
 }
 
 /* ---- what is printed ---- */
@@ -228,7 +231,8 @@ static void cpu_name(char *out, size_t size)
     char line[512], model[128] = "", family[16] = "", number[16] = "", vendor[64] = "";
     FILE *file = fopen("/proc/cpuinfo", "re");
     const struct { const char *key; char *to; size_t size; } rows[] = {
-        { "model name", model, sizeof model }, { "cpu family", family, sizeof family }, { "vendor_id", vendor, sizeof vendor }, { "model\t", number, sizeof number },
+        { "model name", model, sizeof model }, { "cpu family", family, sizeof family },
+        { "vendor_id", vendor, sizeof vendor }, { "model\t", number, sizeof number },
     };
     while (file && fgets(line, sizeof line, file) && line[0] != '\n') {
         char *colon = strchr(line, ':');
@@ -253,7 +257,8 @@ static void put_roofline(struct json_writer *w, const struct bench *bench, const
     const struct figures *f = &bench->figures;
     const struct t5_config *config = t5_model_config(bench->model);
     double work = roofline_work(config, a->input_tokens, a->output_tokens, bench->params.num_beams);
-    double rate = work * f->requests_per_s, bytes = roofline_step_bytes(config, t5_model_precision(bench->model)) * a->output_tokens / f->decode_s;
+    double rate = work * f->requests_per_s,
+           bytes = roofline_step_bytes(config, t5_model_precision(bench->model)) * a->output_tokens / f->decode_s;
     json_put_object(w, "roofline");
     put(w, "request_gmac", work / 1e9, 3);
     put(w, "gmac_per_s", rate / 1e9, 1);
@@ -305,12 +310,13 @@ static void print_json(const struct bench *bench, const char *cpu, const struct 
 static void print_text(const struct bench *bench, const char *cpu, const struct roofline *r)
 {
     const struct figures *f = &bench->figures;
-    (void)printf("%.2f requests/s at %d, %.1f ms for one, %.0f MB (%s, %s, %d threads, %s)\n", f->requests_per_s, bench->arguments->requests,
-                 f->latency_s * 1000, f->rss_mb, t5_precision_name(t5_model_precision(bench->model)), t5_model_kernel(bench->model), f->threads, cpu);
+    (void)printf("%.2f requests/s at %d, %.1f ms for one, %.0f MB (%s, %s, %d threads, %s)\n", f->requests_per_s,
+                 bench->arguments->requests, f->latency_s * 1000, f->rss_mb,
+                 t5_precision_name(t5_model_precision(bench->model)), t5_model_kernel(bench->model), f->threads, cpu);
     if (bench->arguments->no_roofline || !r->instruction)
         return;
-    double rate = f->requests_per_s * roofline_work(t5_model_config(bench->model), bench->arguments->input_tokens, bench->arguments->output_tokens,
-                                                    bench->params.num_beams);
+    double rate = f->requests_per_s * roofline_work(t5_model_config(bench->model), bench->arguments->input_tokens,
+                                                    bench->arguments->output_tokens, bench->params.num_beams);
     (void)printf("%.0f of %.0f G multiply-adds/s (%.0f %% of %s)\n", rate / 1e9, r->multiply_adds_per_s / 1e9,
                  100 * rate / r->multiply_adds_per_s, r->instruction);
 }
@@ -331,8 +337,8 @@ static bool open_bench(struct bench *bench, struct err *err)
     engine.queue_max = a->requests > 1024 ? a->requests : 0;
     if (!t5_model_open(a->dir, &a->runtime.model, &bench->model, err))
         return false;
-    bench->params = (struct t5_params){ .num_beams = 4, .length_penalty = 1, .repetition_penalty = 2.5f, .no_repeat_ngram_size = 3,
-                                        .early_stopping = T5_EARLY_TRUE };
+    bench->params = (struct t5_params){ .num_beams = 4, .length_penalty = 1, .repetition_penalty = 2.5f,
+                                        .no_repeat_ngram_size = 3, .early_stopping = T5_EARLY_TRUE };
     model_flags_apply(&a->runtime.flags, &bench->params);
     bench->params.min_length = bench->params.max_length = a->output_tokens + 1;
     bench->ids = mem_new((size_t)a->input_tokens, sizeof *bench->ids);
@@ -376,7 +382,8 @@ int model_bench(int argc, char **argv)
         { 0 },
     };
     static const struct argp_child children[] = { { .argp = &model_dir_argp }, { .argp = &model_runtime_argp }, { 0 } };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc, .children = children };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc,
+                                      .children = children };
     static struct arguments arguments = { .input_tokens = 180, .output_tokens = 64, .requests = 32, .repeat = 3 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;

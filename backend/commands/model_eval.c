@@ -13,12 +13,13 @@
 
 static const char doc[] =
     "Measures the T5 in DIR on the pairs of a file: the loss per token, the share of tokens that are the model's "
-    "first choice when it is led, and of the texts it writes on its own the share that is exactly the expected one, and "
-    "ROUGE-L (F1 over words, longest common subsequence; Lin 2004).\v"
-    "Texts are written as the folder's generation_config.json says.\n\n"
+    "first choice when it is led, and of the texts it writes on its own the share that is exactly the expected one, "
+    "and ROUGE-L (F1 over words, longest common subsequence; Lin 2004).\vTexts are written as the folder's "
+    "generation_config.json says.\n\n"
     "Example:\n  wardscribe model eval models/mine --data held-out.jsonl --json";
 
-enum { KEY_THREADS = 256, KEY_LIMIT, KEY_NO_TEXT, KEY_QUIET, KEY_BATCH, KEY_INPUT_MAX, KEY_TARGET_MAX, KEY_TEXTS, KEY_PRECISION };
+enum { KEY_THREADS = 256, KEY_LIMIT, KEY_NO_TEXT, KEY_QUIET, KEY_BATCH, KEY_INPUT_MAX, KEY_TARGET_MAX, KEY_TEXTS,
+       KEY_PRECISION };
 
 struct arguments {
     struct evaluate_options evaluate;
@@ -99,7 +100,8 @@ int model_eval(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         { "data", 'd', "FILE", 0, "The pairs, gzipped or not", 1 },
-        { "texts", KEY_TEXTS, "FILE", 0, "Write what the model wrote: {\"input\", \"summary\", \"written\"} per line", 1 },
+        { "texts", KEY_TEXTS, "FILE", 0, "Write what the model wrote: {\"input\", \"summary\", \"written\"} per line",
+          1 },
         { "no-text", KEY_NO_TEXT, NULL, 0, "Only the loss: nothing is generated", 2 },
         { "max-input", KEY_INPUT_MAX, "N", 0, "Tokens of an input (512)", 2 },
         { "max-target", KEY_TARGET_MAX, "N", 0, "Tokens of a summary, for the loss (512)", 2 },
@@ -110,7 +112,8 @@ int model_eval(int argc, char **argv)
         { "quiet", KEY_QUIET, NULL, 0, "No progress on standard error", 3 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR --data FILE", .doc = doc };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR --data FILE",
+                                      .doc = doc };
     struct arguments arguments = { .evaluate = { .input_max = 512, .target_max = 512, .batch = 16 } };
     struct evaluate_result result;
     struct progress progress;
@@ -126,10 +129,11 @@ int model_eval(int argc, char **argv)
     if (arguments.json)
         print_json(&arguments, &result);
     else {
-        (void)printf("%zu pairs: loss %.4f per token, %.2f %% of tokens right\n", result.pairs, result.loss, 100 * result.token_accuracy);
+        (void)printf("%zu pairs: loss %.4f per token, %.2f %% of tokens right\n", result.pairs, result.loss,
+                     100 * result.token_accuracy);
         if (!arguments.evaluate.no_text)
-            (void)printf("written alone: %.2f %% exactly as expected, ROUGE-L %.4f, %.1f texts/s\n", 100 * result.exact_match,
-                         result.rouge_l, result.texts_per_s);
+            (void)printf("written alone: %.2f %% exactly as expected, ROUGE-L %.4f, %.1f texts/s\n",
+                         100 * result.exact_match, result.rouge_l, result.texts_per_s);
     }
     return 0;
 }

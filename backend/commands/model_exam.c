@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char doc[] =
-    "Lets the T5 in DIR write about windows and says how much of it the guard could prove: the frozen exam of simulated "
-    "patients, or patients of recordings (FORMAT=PATH: bidmc, challenge2019, challenge2012, mimic).\v"
-    "Examples:\n"
-    "  wardscribe model exam models/wardscribe-small --windows 1000\n"
-    "  wardscribe model exam models/wardscribe-small --recordings bidmc=data/bidmc --windows 500 --texts texts.jsonl --json";
+static const char doc[] = "Lets the T5 in DIR write about windows and says how much of it the guard could prove: the "
+                          "frozen exam of simulated patients, or patients of recordings (FORMAT=PATH: bidmc, "
+                          "challenge2019, challenge2012, mimic).\vExamples:\n"
+                          "  wardscribe model exam models/wardscribe-small --windows 1000\n"
+                          "  wardscribe model exam models/wardscribe-small --recordings bidmc=data/bidmc --windows 500 "
+                          "--texts texts.jsonl --json";
 
 enum { KEY_WINDOWS = 256, KEY_RECORDINGS, KEY_TEXTS, KEY_OUT, KEY_THREADS, KEY_QUIET, KEY_SEED, RECORDINGS_MAX = 8 };
 
@@ -84,11 +84,13 @@ static bool take_recording(const struct arguments *a, const char *argument, stru
     const char *path = strchr(argument, '=') + 1;
     (void)snprintf(format, sizeof format, "%.*s", (int)(path - 1 - argument < 31 ? path - 1 - argument : 31), argument);
     struct recording *recording;
-    if (!recording_open(&(struct recording_options){ .format = format, .paths = &path, .path_count = 1 }, &recording, err))
+    if (!recording_open(&(struct recording_options){ .format = format, .paths = &path,
+                                                     .path_count = 1 }, &recording, err))
         return false;
     size_t share = (size_t)a->windows / (size_t)a->recording_count, patients = recording_patient_count(recording);
     struct taking taking = { set, set->count + share };
-    bool ok = windows_recorded(recording, (uint64_t)a->seed, share / (patients ? patients : 1) + 1, take_window, &taking, err) ||
+    bool ok = windows_recorded(recording, (uint64_t)a->seed, share / (patients ? patients : 1) + 1, take_window,
+                               &taking, err) ||
               err->kind == ERR_NONE;
     recording_close(recording);
     return ok;
@@ -107,7 +109,8 @@ static bool make_set(const struct arguments *a, struct arena *arena, struct exam
 
 /* ---- what is printed ---- */
 
-static bool write_texts(const char *path, const struct exam_set *set, const char *const *texts, const struct exam *exam, struct err *err)
+static bool write_texts(const char *path, const struct exam_set *set, const char *const *texts, const struct exam *exam,
+                        struct err *err)
 {
     FILE *file = fopen(path, "we");
     struct buf line;
@@ -132,13 +135,14 @@ static bool write_texts(const char *path, const struct exam_set *set, const char
 static void print_json(const struct exam *exam)
 {
     const struct exam_slice_sum *all = &exam->sums[SLICE_ALL];
-    (void)printf("{\"model\":\"%s\",\"windows\":%zu,\"sentences\":%lld,\"cuts\":%lld,\"proven\":%.5f,\"critical\":%lld,\"critical_told\":%lld,"
-                 "\"numbers\":%lld,\"numbers_proven\":%lld,\"rouge_l\":%.4f,\"fact_f1\":%.4f,\"total\":%.4f,\"latency_ms_median\":%.1f,"
+    (void)printf("{\"model\":\"%s\",\"windows\":%zu,\"sentences\":%lld,\"cuts\":%lld,\"proven\":%.5f,"
+                 "\"critical\":%lld,\"critical_told\":%lld,\"numbers\":%lld,\"numbers_proven\":%lld,"
+                 "\"rouge_l\":%.4f,\"fact_f1\":%.4f,\"total\":%.4f,\"latency_ms_median\":%.1f,"
                  "\"latency_ms_p95\":%.1f}\n",
                  exam->model, exam->count, (long long)all->sentences, (long long)all->cuts,
                  1 - (double)all->cuts / (double)(all->sentences ? all->sentences : 1), (long long)all->critical,
-                 (long long)all->critical_told, (long long)all->numbers, (long long)all->numbers_proven, all->rouge, all->fact_f1,
-                 exam->total, exam->latency_ms_median, exam->latency_ms_p95);
+                 (long long)all->critical_told, (long long)all->numbers, (long long)all->numbers_proven, all->rouge,
+                 all->fact_f1, exam->total, exam->latency_ms_median, exam->latency_ms_p95);
 }
 
 static void print_text(const struct exam *exam)
@@ -147,11 +151,13 @@ static void print_text(const struct exam *exam)
     for (int slice = 0; slice < SLICE_COUNT; slice++) {
         const struct exam_slice_sum *s = &exam->sums[slice];
         if (s->windows)
-            (void)printf("%-24s %8lld %9lld %8.2f%% %4lld/%-4lld %8.3f\n", exam_slice_name((enum exam_slice)slice), (long long)s->windows,
-                         (long long)s->sentences, 100 - 100 * (double)s->cuts / (double)(s->sentences ? s->sentences : 1),
+            (void)printf("%-24s %8lld %9lld %8.2f%% %4lld/%-4lld %8.3f\n", exam_slice_name((enum exam_slice)slice),
+                         (long long)s->windows, (long long)s->sentences,
+                         100 - 100 * (double)s->cuts / (double)(s->sentences ? s->sentences : 1),
                          (long long)s->critical_told, (long long)s->critical, s->rouge);
     }
-    (void)printf("total %.4f; alone %.1f ms median, %.1f ms at 95 %%\n", exam->total, exam->latency_ms_median, exam->latency_ms_p95);
+    (void)printf("total %.4f; alone %.1f ms median, %.1f ms at 95 %%\n", exam->total, exam->latency_ms_median,
+                 exam->latency_ms_p95);
 }
 
 static void show_progress(void *context, int64_t done, int64_t total)
@@ -172,7 +178,8 @@ static bool sit(const struct arguments *a, struct arena *arena, struct err *err)
     if (a->quiet)
         progress_quiet(&progress);
     const char **texts = arena_alloc(arena, set.count * sizeof *texts);
-    struct examine_options options = { .dir = a->dir, .name = a->dir, .threads = a->threads, .on_progress = show_progress, .context = &progress };
+    struct examine_options options = { .dir = a->dir, .name = a->dir, .threads = a->threads,
+                                       .on_progress = show_progress, .context = &progress };
     bool ok = examine(&options, &set, arena, texts, exam, err);
     progress_end(&progress, (int64_t)set.count, NULL);
     if (!ok)

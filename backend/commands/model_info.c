@@ -15,13 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char doc[] =
-    "Says what a model folder holds: shape, parameters, types, vocabulary, files with their SHA-256, and how it would run here.\v"
-    "A file that lies in a Hub cache is named by its hash; \"changed\" behind it means that its content "
-    "is no longer what was pulled.\n\n"
-    "Examples:\n"
-    "  wardscribe model info models/ward-t5\n"
-    "  wardscribe model info models/ward-t5 --json | jq .files";
+static const char doc[] = "Says what a model folder holds: shape, parameters, types, vocabulary, files with their "
+                          "SHA-256, and how it would run here.\vA file that lies in a Hub cache is named by its hash; "
+                          "\"changed\" behind it means that its content is no longer what was pulled.\n\n"
+                          "Examples:\n"
+                          "  wardscribe model info models/ward-t5\n"
+                          "  wardscribe model info models/ward-t5 --json | jq .files";
 
 enum { FILE_COUNT_MAX = 1024 };   /* a folder with more is not a model's */
 
@@ -114,7 +113,8 @@ static bool read_folder(const char *dir, struct info_file *files, int *out_count
 
 static bool read_model(const char *dir, struct info *info, struct err *err)
 {
-    if (!t5_model_open(dir, &(struct t5_model_options){ 0 }, &info->model, err) || !checkpoint_open(dir, &info->checkpoint, err))
+    if (!t5_model_open(dir, &(struct t5_model_options){ 0 }, &info->model, err) ||
+        !checkpoint_open(dir, &info->checkpoint, err))
         return false;
     for (size_t i = 0; i < info->checkpoint->file_count; i++)
         for (size_t k = 0; k < safetensors_count(info->checkpoint->files[i]); k++) {
@@ -152,11 +152,13 @@ static void print_text(const struct arguments *arguments, const struct info *inf
     (void)printf("%s\n ", arguments->dir);
     for (int i = 0; i < NUMBER_COUNT; i++)
         (void)printf(" %s %d%s", numbers[i].name, number_of(config, i), i + 1 < NUMBER_COUNT ? "," : "\n");
-    (void)printf("  %s, %s head, %.1f million parameters:", activation(config), config->tied ? "tied" : "own", (double)t5_model_parameter_count(info->model) / 1e6);
+    (void)printf("  %s, %s head, %.1f million parameters:", activation(config), config->tied ? "tied" : "own",
+                 (double)t5_model_parameter_count(info->model) / 1e6);
     for (int i = 0; i < TENSOR_TYPE_COUNT; i++)
         if (info->items[i])
             (void)printf(" %s", tensor_type_name((enum tensor_type)i));
-    (void)printf("\n  runs here as %s with the kernel %s\n", t5_precision_name(t5_model_precision(info->model)), t5_model_kernel(info->model));
+    (void)printf("\n  runs here as %s with the kernel %s\n", t5_precision_name(t5_model_precision(info->model)),
+                 t5_model_kernel(info->model));
     if (tokenizer)
         (void)printf("  vocabulary: %d pieces\n", tokenizer_piece_count(tokenizer));
     else
@@ -228,7 +230,8 @@ int model_info(int argc, char **argv)
         { 0 },
     };
     static const struct argp_child children[] = { { .argp = &model_dir_argp }, { 0 } };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc, .children = children };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc,
+                                      .children = children };
     struct arguments arguments = { 0 };
     struct info info = { 0 };
     struct err err = { 0 };

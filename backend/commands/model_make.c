@@ -26,8 +26,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { KEY_SEED = 256, KEY_COUNT, KEY_FORMAT, KEY_SIZE, KEY_D_MODEL, KEY_D_KV, KEY_D_FF, KEY_LAYERS, KEY_DECODER_LAYERS, KEY_HEADS,
-       KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_SLOTS, KEY_VOCAB_SIZE, KEY_PROFILE, KEY_VARIED, KEY_HOUSE };
+enum { KEY_SEED = 256, KEY_COUNT, KEY_FORMAT, KEY_SIZE, KEY_D_MODEL, KEY_D_KV, KEY_D_FF, KEY_LAYERS, KEY_DECODER_LAYERS,
+       KEY_HEADS, KEY_DROPOUT, KEY_UNTIED, KEY_MAX_LENGTH, KEY_SLOTS, KEY_VOCAB_SIZE, KEY_PROFILE, KEY_VARIED,
+       KEY_HOUSE };
 
 struct arguments {
     const char *path, *vocabulary, *profile;
@@ -88,7 +89,8 @@ static bool print_pair(void *context, const struct prepare_pair *pair, struct er
     json_put_text(&w, "summary", pair->summary);
     json_put_end(&w);
     buf_add_char(line, '\n');
-    return fwrite(line->data, 1, line->length, stdout) == line->length || err_set_errno(err, ERR_IO, errno, "standard output");
+    return fwrite(line->data, 1, line->length, stdout) == line->length ||
+           err_set_errno(err, ERR_IO, errno, "standard output");
 }
 
 int model_pairs(int argc, char **argv)
@@ -96,9 +98,11 @@ int model_pairs(int argc, char **argv)
     static const struct argp_option options[] = {
         { "seed", KEY_SEED, "N", 0, "Which patients, and which wording (0)", 0 },
         { "count", KEY_COUNT, "N", 0, "Pairs (1000)", 0 },
-        { "varied", KEY_VARIED, NULL, 0, "Let each vital drift, or be missing, on its own: what simulated conditions never do", 0 },
+        { "varied", KEY_VARIED, NULL, 0,
+          "Let each vital drift, or be missing, on its own: what simulated conditions never do", 0 },
         { "house", KEY_HOUSE, NULL, 0, "One wording throughout: what readers are meant to get", 0 },
-        { "profile", KEY_PROFILE, "FILE", 0, "Write what the windows are like: a model's profile.json, which drift is measured against", 0 },
+        { "profile", KEY_PROFILE, "FILE", 0,
+          "Write what the windows are like: a model's profile.json, which drift is measured against", 0 },
         { "format", KEY_FORMAT, "NAME", 0, "What the model reads: slots, facts or published (slots)", 0 },
         { 0 },
     };
@@ -110,7 +114,8 @@ int model_pairs(int argc, char **argv)
         return 64;
     buf_init(&printing->line, 1 << 20);
     profile_init(&printing->profile);
-    struct prepare_options prepare = { (uint64_t)arguments.seed, (size_t)arguments.count, arguments.format, arguments.varied, arguments.house };
+    struct prepare_options prepare = { (uint64_t)arguments.seed, (size_t)arguments.count, arguments.format,
+                                       arguments.varied, arguments.house };
     bool ok = prepare_pairs(&prepare, print_pair, printing, &err);
     if (ok && fflush(stdout) != 0)
         ok = err_set_errno(&err, ERR_IO, errno, "standard output");
@@ -128,8 +133,8 @@ int model_pairs(int argc, char **argv)
 
 static const char vocabulary_doc[] =
     "Trains a SentencePiece vocabulary on the texts of pairs and writes it to FILE.\v"
-    "Unigram, T5's special pieces, every digit and every printable ASCII character a piece of its own. One thread and no "
-    "chance: the same pairs give the same bytes.\n\n"
+    "Unigram, T5's special pieces, every digit and every printable ASCII character a piece of its own. One thread and "
+    "no chance: the same pairs give the same bytes.\n\n"
     "Example:\n  wardscribe model vocabulary spiece.model --data pairs.jsonl --size 1024 --slots";
 
 enum { SYMBOLS_SIZE = 1024, WORD_COUNT_MIN = 5 };
@@ -213,7 +218,11 @@ static void list_slots(char out[SYMBOLS_SIZE])
 {
     static const struct {
         const char *owners, *letters;
-    } table[] = { { SLOT_OWNERS_VITAL, "aAblLhsemxn" }, { "0123456789abcdef", "nofpq" }, { "N", "lh" }, { "W", "nse" }, { "G", "n" } };
+    } table[] = { { SLOT_OWNERS_VITAL, "aAblLhsemxn" },
+                  { "0123456789abcdef", "nofpq" },
+                  { "N", "lh" },
+                  { "W", "nse" },
+                  { "G", "n" } };
     char *at = out;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         for (const char *owner = table[i].owners; *owner; owner++)
@@ -245,7 +254,8 @@ int model_vocabulary(int argc, char **argv)
         { "slots", KEY_SLOTS, NULL, 0, "Make every slot, $Ha and so on, a piece", 0 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_vocabulary, .args_doc = "FILE", .doc = vocabulary_doc };
+    static const struct argp argp = { .options = options, .parser = parse_vocabulary, .args_doc = "FILE",
+                                      .doc = vocabulary_doc };
     struct arguments arguments = { .size = 1024 };
     struct corpus corpus = { 0 };
     struct err err = { 0 };
@@ -259,7 +269,8 @@ int model_vocabulary(int argc, char **argv)
         list_slots(symbols);
     if (ok)
         add_lexicon(&corpus);
-    char *model = ok ? spiece_train(next_text, &corpus, (int)arguments.size, symbols, &size, reason, sizeof reason) : NULL;
+    char *model = ok ? spiece_train(next_text, &corpus, (int)arguments.size, symbols, &size, reason, sizeof reason)
+                     : NULL;
     if (ok && !model)
         ok = err_set(&err, ERR_INPUT, "%s: libsentencepiece: %s", arguments.vocabulary, reason);
     ok = ok && file_replace(arguments.path, model, size, &err);
@@ -305,11 +316,14 @@ static error_t parse_new(int key, char *value, struct argp_state *state)
 static bool write_beside(const struct arguments *arguments, struct err *err)
 {
     char path[PATH_MAX], generation[400];
-    static const char tokenizer[] = "{\n  \"tokenizer_class\": \"T5Tokenizer\",\n  \"extra_ids\": 100,\n  \"legacy\": true,\n"
-                                    "  \"eos_token\": \"</s>\",\n  \"pad_token\": \"<pad>\",\n  \"unk_token\": \"<unk>\"\n}\n";
-    (void)snprintf(generation, sizeof generation,
-                   "{\n  \"decoder_start_token_id\": 0,\n  \"eos_token_id\": 1,\n  \"pad_token_id\": 0,\n  \"num_beams\": 1,\n"
-                   "  \"max_length\": %lld\n}\n", (long long)arguments->max_length);
+    static const char tokenizer[] =
+        "{\n  \"tokenizer_class\": \"T5Tokenizer\",\n  \"extra_ids\": 100,\n  \"legacy\": true,\n"
+        "  \"eos_token\": \"</s>\",\n  \"pad_token\": \"<pad>\",\n  \"unk_token\": \"<unk>\"\n}\n";
+    (void)snprintf(
+        generation, sizeof generation,
+        "{\n  \"decoder_start_token_id\": 0,\n  \"eos_token_id\": 1,\n  \"pad_token_id\": 0,\n  \"num_beams\": 1,\n"
+        "  \"max_length\": %lld\n}\n",
+        (long long)arguments->max_length);
     if (snprintf(path, sizeof path, "%s/tokenizer_config.json", arguments->path) >= (int)sizeof path)
         return err_set(err, ERR_INPUT, "%s: the path is too long", arguments->path);
     if (!file_replace(path, tokenizer, sizeof tokenizer - 1, err))
@@ -325,7 +339,8 @@ static bool copy_vocabulary(const struct arguments *arguments, int *out_size, st
     struct t5_tokenizer *tokenizer;
     if (!t5_tokenizer_open(arguments->vocabulary, &tokenizer, err))
         return false;
-    *out_size = (tokenizer_piece_count(tokenizer) + 100 + 63) / 64 * 64;   /* 100 extra ids; whole vectors, as T5's 32128 */
+    /* 100 extra ids; whole vectors, as T5's 32128 */
+    *out_size = (tokenizer_piece_count(tokenizer) + 100 + 63) / 64 * 64;
     t5_tokenizer_close(tokenizer);
     if (!file_read(arguments->vocabulary, T5_SPIECE_SIZE_MAX, &bytes, err))
         return false;
@@ -347,7 +362,8 @@ int model_new(int argc, char **argv)
         { "decoder-layers", KEY_DECODER_LAYERS, "N", 0, "(3)", 2 },
         { "heads", KEY_HEADS, "N", 0, "(4)", 2 },
         { "dropout-percent", KEY_DROPOUT, "N", 0, "(0)", 2 },
-        { "vocab-size", KEY_VOCAB_SIZE, "N", 0, "At least so many ids (pieces and 100 extra ids, to whole vectors)", 2 },
+        { "vocab-size", KEY_VOCAB_SIZE, "N", 0, "At least so many ids (pieces and 100 extra ids, to whole vectors)",
+          2 },
         { "untied", KEY_UNTIED, NULL, 0, "A head of its own instead of the embedding", 2 },
         { "max-length", KEY_MAX_LENGTH, "N", 0, "Tokens of a generated text (320)", 3 },
         { "seed", KEY_SEED, "N", 0, "Of the first weights (0)", 3 },
@@ -355,12 +371,14 @@ int model_new(int argc, char **argv)
     };
     static const struct argp argp = { .options = options, .parser = parse_new, .args_doc = "DIR", .doc = new_doc };
     struct arguments arguments = { .max_length = 320, .config = {
-        .d_model = 128, .d_kv = 32, .d_ff = 256, .layer_count = 3, .decoder_layer_count = 3, .head_count = 4, .bucket_count = 32,
-        .bucket_distance_max = 128, .eos_id = 1, .layer_norm_epsilon = 1e-6f, .gated = true, .gelu_new = true, .tied = true } };
+        .d_model = 128, .d_kv = 32, .d_ff = 256, .layer_count = 3, .decoder_layer_count = 3, .head_count = 4,
+        .bucket_count = 32, .bucket_distance_max = 128, .eos_id = 1, .layer_norm_epsilon = 1e-6f, .gated = true,
+        .gelu_new = true, .tied = true } };
     struct err err = { 0 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
-    bool ok = mkdir(arguments.path, 0755) == 0 || errno == EEXIST || err_set_errno(&err, ERR_IO, errno, "%s", arguments.path);
+    bool ok = mkdir(arguments.path, 0755) == 0 || errno == EEXIST ||
+              err_set_errno(&err, ERR_IO, errno, "%s", arguments.path);
     ok = ok && copy_vocabulary(&arguments, &arguments.config.vocab_size, &err) && write_beside(&arguments, &err);
     if (arguments.vocab_size > arguments.config.vocab_size)
         arguments.config.vocab_size = (int)arguments.vocab_size;

@@ -10,10 +10,13 @@
 #include <string.h>
 
 enum kind { INTEGER, SINGLE, DOUBLE, EARLY };
-static const size_t kind_sizes[] = { [INTEGER] = sizeof(int), [SINGLE] = sizeof(float), [DOUBLE] = sizeof(double), [EARLY] = sizeof(enum t5_early_stopping) };
+static const size_t kind_sizes[] = { [INTEGER] = sizeof(int), [SINGLE] = sizeof(float), [DOUBLE] = sizeof(double),
+                                     [EARLY] = sizeof(enum t5_early_stopping) };
 
 /* The field's own type decides. */
-#define FIELD(f) _Generic(((struct t5_params *)0)->f, int: INTEGER, float: SINGLE, double: DOUBLE, default: EARLY), offsetof(struct t5_params, f)
+#define FIELD(f)                                                                                                       \
+    _Generic(((struct t5_params *)0)->f, int: INTEGER, float: SINGLE, double: DOUBLE, default: EARLY),                 \
+        offsetof(struct t5_params, f)
 
 /* One row per parameter: its key on the command line, its name in transformers, where it goes. */
 static const struct row {
@@ -32,7 +35,8 @@ static const struct row {
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
-static const char *const early_names[] = { [T5_EARLY_FALSE] = "false", [T5_EARLY_TRUE] = "true", [T5_EARLY_NEVER] = "never", NULL };
+static const char *const early_names[] = { [T5_EARLY_FALSE] = "false", [T5_EARLY_TRUE] = "true",
+                                           [T5_EARLY_NEVER] = "never", NULL };
 
 static void *place(struct t5_params *params, const struct row *row)
 {
@@ -75,7 +79,10 @@ bool model_flag_set(struct model_flags *flags, int key, const char *value, struc
     if (parse_text(row, value, &flags->values))
         return true;
     return err_set(err, ERR_USAGE, "%s: must be %s, not '%.40s'", row->flag,
-                   row->kind == INTEGER ? "a whole number" : row->kind == EARLY ? "true, false or never" : "a number", value);
+                   row->kind == INTEGER ? "a whole number"
+                   : row->kind == EARLY ? "true, false or never"
+                                        : "a number",
+                   value);
 }
 
 void model_flags_apply(const struct model_flags *flags, struct t5_params *params)

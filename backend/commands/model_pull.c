@@ -73,18 +73,21 @@ static void print_json(const struct hub_name *name, const struct hub_pulled *pul
     buf_free(&out);
 }
 
-static void print_pulled(const struct model_hub_arguments *arguments, const struct hub_name *name, const struct hub_pulled *pulled)
+static void print_pulled(const struct model_hub_arguments *arguments, const struct hub_name *name,
+                         const struct hub_pulled *pulled)
 {
     if (pulled->unreachable)
         (void)fprintf(stderr, "warning: the Hub does not answer; this is what the cache has\n");
     if (!pulled->has_tokenizer)
-        (void)fprintf(stderr, "warning: %s has no spiece.model: it runs on token ids only (model run --ids)\n", name->repo);
+        (void)fprintf(stderr, "warning: %s has no spiece.model: it runs on token ids only (model run --ids)\n",
+                      name->repo);
     if (arguments->json) {
         print_json(name, pulled);
         return;
     }
     if (!arguments->quiet && !pulled->unreachable)
-        (void)fprintf(stderr, "%s is at commit %s; to pin it: %s@%s\n", name->revision, pulled->commit, name->repo, pulled->commit);
+        (void)fprintf(stderr, "%s is at commit %s; to pin it: %s@%s\n", name->revision, pulled->commit, name->repo,
+                      pulled->commit);
     (void)printf("%s\n", pulled->dir);
 }
 
@@ -97,7 +100,8 @@ int model_pull(int argc, char **argv)
         { "endpoint", 'e', "URL", 0, "Instead of HF_ENDPOINT", 0 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "NAME[@REVISION]", .doc = doc };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "NAME[@REVISION]",
+                                      .doc = doc };
     static struct model_hub hub;
     static struct hub_pulled pulled;
     struct model_hub_arguments arguments = { 0 };

@@ -61,7 +61,8 @@ static int list_files(const char *dir)
     return ok ? 0 : model_fail("push", &err);
 }
 
-static void print_pushed(const struct model_hub_arguments *arguments, const struct hub_name *name, const struct hub_pushed *pushed)
+static void print_pushed(const struct model_hub_arguments *arguments, const struct hub_name *name,
+                         const struct hub_pushed *pushed)
 {
     if (!arguments->json) {
         if (pushed->unchanged && !arguments->quiet)
@@ -96,7 +97,8 @@ int model_push(int argc, char **argv)
         { "endpoint", 'e', "URL", 0, "Instead of HF_ENDPOINT", 0 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR NAME[@BRANCH]", .doc = doc };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR NAME[@BRANCH]",
+                                      .doc = doc };
     static struct model_hub hub;
     struct arguments arguments = { 0 };
     struct hub_pushed pushed;

@@ -74,7 +74,8 @@ struct conversion {
     char farthest_name[200];
 };
 
-static bool convert_items(const struct tensor *from, enum tensor_type type, uint16_t *to, double *out_farthest, struct err *err)
+static bool convert_items(const struct tensor *from, enum tensor_type type, uint16_t *to, double *out_farthest,
+                          struct err *err)
 {
     enum { CHUNK = 4096 };
     float items[CHUNK];
@@ -86,8 +87,8 @@ static bool convert_items(const struct tensor *from, enum tensor_type type, uint
             to[at + i] = type == TENSOR_BF16 ? f32_to_bf16(items[i]) : f32_to_f16(items[i]);
             float back = type == TENSOR_BF16 ? bf16_to_f32(to[at + i]) : f16_to_f32(to[at + i]);
             if (isfinite(items[i]) && !isfinite(back))
-                return err_set(err, ERR_INPUT, "%s: item %zu is %g, beyond what %s can hold; use bf16", from->name, at + i, (double)items[i],
-                               tensor_type_name(type));
+                return err_set(err, ERR_INPUT, "%s: item %zu is %g, beyond what %s can hold; use bf16", from->name,
+                               at + i, (double)items[i], tensor_type_name(type));
             moved = fmax(moved, fabs((double)back - (double)items[i]));
             largest = fmax(largest, fabs((double)items[i]));
         }
@@ -172,8 +173,8 @@ static bool write_config(const struct arguments *a, const char *torch, struct er
 
 static bool copy_rest(const struct arguments *a, struct err *err)
 {
-    static const char *const names[] = { "generation_config.json", "spiece.model", "README.md", "LICENSE", "tokenizer.json", "tokenizer_config.json",
-                                         "special_tokens_map.json" };
+    static const char *const names[] = { "generation_config.json", "spiece.model", "README.md", "LICENSE",
+                                         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char from[4096], to[4096];
         struct buf text;
@@ -200,7 +201,8 @@ static bool write_folder(const struct arguments *a, const struct conversion *c, 
     if (mkdir(a->out, 0777) != 0)
         return err_set_errno(err, errno == EEXIST ? ERR_CONFLICT : ERR_IO, errno, "%s", a->out);
     (void)snprintf(path, sizeof path, "%s/model.safetensors", a->out);
-    return safetensors_write(path, c->tensors, c->count, NULL, 0, err) && copy_rest(a, err) && write_config(a, torch, err);
+    return safetensors_write(path, c->tensors, c->count, NULL, 0, err) && copy_rest(a, err) &&
+           write_config(a, torch, err);
 }
 
 static int quantize(const struct arguments *arguments)
@@ -208,10 +210,11 @@ static int quantize(const struct arguments *arguments)
     struct conversion c = { .type = arguments->type };
     struct checkpoint *checkpoint = NULL;
     struct err err = { 0 };
-    bool ok = checkpoint_open(arguments->dir, &checkpoint, &err) && convert_all(&c, checkpoint, &err) && write_folder(arguments, &c, &err);
+    bool ok = checkpoint_open(arguments->dir, &checkpoint, &err) && convert_all(&c, checkpoint, &err) &&
+              write_folder(arguments, &c, &err);
     if (ok)
-        (void)printf("%s: %zu weights as %s; the farthest moved by %.2g of its tensor's largest (%s)\n", arguments->out, checkpoint->parameter_count,
-                     tensor_type_name(c.type), c.farthest, c.farthest_name);
+        (void)printf("%s: %zu weights as %s; the farthest moved by %.2g of its tensor's largest (%s)\n", arguments->out,
+                     checkpoint->parameter_count, tensor_type_name(c.type), c.farthest, c.farthest_name);
     for (size_t i = 0; i < c.count; i++)
         mem_free(c.memory[i]);
     mem_free(c.memory);
@@ -228,13 +231,14 @@ int model_quantize(int argc, char **argv)
         { 0 },
     };
     static const struct argp_child children[] = { { .argp = &model_dir_argp }, { 0 } };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc, .children = children };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc,
+                                      .children = children };
     struct arguments arguments = { .type = TENSOR_TYPE_COUNT };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
     if (arguments.is_int8) {
-        (void)fprintf(stderr, "wardscribe model quantize: int8 is made when a model is opened, from any folder: use --precision int8 with model run, "
-                              "bench and serve; bf16 and fp16 make smaller folders\n");
+        (void)fprintf(stderr, "wardscribe model quantize: int8 is made when a model is opened, from any folder: use "
+                              "--precision int8 with model run, bench and serve; bf16 and fp16 make smaller folders\n");
         return 64;
     }
     if (arguments.type == TENSOR_TYPE_COUNT)

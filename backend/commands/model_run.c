@@ -199,7 +199,8 @@ static void print_job(struct run *run, const struct job *job)
     if (job->state == JOB_WRONG)
         write_error(run, job, &err);
     else if (job->status != T5_DONE || !write_answer(run, job, &err))
-        write_error(run, job, err.text[0] ? &err : &(struct err){ ERR_UNAVAILABLE, "the engine stopped before it was answered" });
+        write_error(run, job,
+                    err.text[0] ? &err : &(struct err){ ERR_UNAVAILABLE, "the engine stopped before it was answered" });
     (void)fwrite(run->out.data, 1, run->out.length, stdout);
 }
 
@@ -247,14 +248,16 @@ static bool read_ids(struct run *run, const struct json *root, size_t *out_count
     return *out_count > 0 || err_set(err, ERR_INPUT, "input_ids: must not be empty");
 }
 
-static bool parse_ids(struct run *run, const struct buf *line, struct t5_params *params, size_t *out_count, struct err *err)
+static bool parse_ids(struct run *run, const struct buf *line, struct t5_params *params, size_t *out_count,
+                      struct err *err)
 {
     static const char *const known[] = { "input_ids", "params", NULL };
     struct json *root;
     const struct json *object = NULL;
     if (!json_parse_object(line->data, line->length, MODEL_LINE_SIZE_MAX, &root, err))
         return false;
-    bool ok = json_only(root, known, err) && read_ids(run, root, out_count, err) && json_get_object(root, "params", JSON_NULLABLE, &object, err);
+    bool ok = json_only(root, known, err) && read_ids(run, root, out_count, err) &&
+              json_get_object(root, "params", JSON_NULLABLE, &object, err);
     if (ok && object)
         ok = model_params_json(object, params, err) || err_context(err, "params");
     json_free(root);
@@ -268,7 +271,8 @@ static bool encode_text(struct run *run, const struct buf *line, size_t *out_cou
     buf_init(&text, 2 * MODEL_LINE_SIZE_MAX);
     buf_add_text(&text, a->prefix ? a->prefix : "");
     buf_add(&text, line->data, line->length);
-    bool ok = t5_encode(t5_model_tokenizer(run->model), text.data, text.length, (size_t)a->input_max, run->input, out_count, err);
+    bool ok = t5_encode(t5_model_tokenizer(run->model), text.data, text.length, (size_t)a->input_max, run->input,
+                        out_count, err);
     buf_free(&text);
     return ok;
 }
@@ -325,7 +329,8 @@ static bool open_run(struct run *run, struct err *err)
     if (!t5_model_open(a->dir, &a->runtime.model, &run->model, err))
         return false;
     if (!a->ids && !t5_model_tokenizer(run->model))
-        return err_set(err, ERR_INPUT, "%s: has no spiece.model, so it cannot read text; give token ids with --ids", a->dir);
+        return err_set(err, ERR_INPUT, "%s: has no spiece.model, so it cannot read text; give token ids with --ids",
+                       a->dir);
     t5_params_default(run->model, &run->params);
     model_flags_apply(&a->runtime.flags, &run->params);
     return t5_params_check(&run->params, err) && t5_engine_start(run->model, &a->runtime.engine, &run->engine, err);
@@ -380,7 +385,8 @@ int model_run(int argc, char **argv)
         { 0 },
     };
     static const struct argp_child children[] = { { .argp = &model_dir_argp }, { .argp = &model_runtime_argp }, { 0 } };
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc, .children = children };
+    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR", .doc = doc,
+                                      .children = children };
     static struct arguments arguments = { .input_max = INPUT_TOKENS_DEFAULT };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;

@@ -24,9 +24,9 @@ static const char doc[] =
     "  wardscribe model train models/mine --data pairs.jsonl --out models/more --steps 500 --lr 1e-4 \\\n"
     "      --warmup 50 --schedule cosine --batch 8 --accumulate 4 --seed 7 --json";
 
-enum { KEY_STEPS = 256, KEY_EPOCHS, KEY_BATCH, KEY_ACCUMULATE, KEY_LR, KEY_OPTIMIZER, KEY_DECAY, KEY_WARMUP, KEY_SCHEDULE,
-       KEY_CLIP, KEY_DROPOUT, KEY_PRECISION, KEY_RECOMPUTE, KEY_THREADS, KEY_SEED, KEY_INPUT_MAX, KEY_TARGET_MAX, KEY_SAVE_EVERY,
-       KEY_SAVE_AS, KEY_RESUME, KEY_QUIET };
+enum { KEY_STEPS = 256, KEY_EPOCHS, KEY_BATCH, KEY_ACCUMULATE, KEY_LR, KEY_OPTIMIZER, KEY_DECAY, KEY_WARMUP,
+       KEY_SCHEDULE, KEY_CLIP, KEY_DROPOUT, KEY_PRECISION, KEY_RECOMPUTE, KEY_THREADS, KEY_SEED, KEY_INPUT_MAX,
+       KEY_TARGET_MAX, KEY_SAVE_EVERY, KEY_SAVE_AS, KEY_RESUME, KEY_QUIET };
 
 static const struct argp_option options[] = {
     { "data", 'd', "FILE", 0, "The pairs, gzipped or not", 1 },
@@ -46,7 +46,8 @@ static const struct argp_option options[] = {
     { "clip", KEY_CLIP, "X", 0, "Largest norm of the gradients, 0: any (1)", 3 },
     { "dropout", KEY_DROPOUT, "X", 0, "Instead of the model's", 3 },
     { "precision", KEY_PRECISION, "NAME", 0, "Of the products: fp32, bf16, or auto: bf16 where the CPU has it", 4 },
-    { "recompute", KEY_RECOMPUTE, NULL, 0, "Keep only what lies between layers: a third more work, far less memory", 4 },
+    { "recompute", KEY_RECOMPUTE, NULL, 0, "Keep only what lies between layers: a third more work, far less memory",
+      4 },
     { "threads", KEY_THREADS, "N", 0, "As many as CPUs when not given", 4 },
     { "save-every", KEY_SAVE_EVERY, "N", 0, "Steps between saved states, for --resume", 5 },
     { "save-as", KEY_SAVE_AS, "NAME", 0, "fp32, bf16 or fp16 weights (fp32)", 5 },
@@ -88,7 +89,8 @@ static int choice(struct argp_state *state, const char *name, const char *text, 
     for (int i = 0; names[i]; i++)
         if (strcmp(text, names[i]) == 0)
             return i;
-    argp_error(state, "--%s: '%s' is not one of: %s, %s%s%s", name, text, names[0], names[1], names[2] ? ", " : "", names[2] ? names[2] : "");
+    argp_error(state, "--%s: '%s' is not one of: %s, %s%s%s", name, text, names[0], names[1], names[2] ? ", " : "",
+               names[2] ? names[2] : "");
     return 0;
 }
 
@@ -221,8 +223,9 @@ static void print_end(const struct arguments *arguments, const struct totals *t,
 {
     if (!arguments->json) {
         (void)printf("%s after %" PRId64 " steps: loss %.4f, from %.4f; %.1f samples/s, %.0f tokens/s\n%s%s\n",
-                     complete ? "Trained" : "Stopped", t->steps, t->loss_recent, t->loss_first, (double)t->samples / seconds,
-                     (double)t->tokens / seconds, complete ? "" : "Go on with the same command and --resume: ", arguments->train.out_dir);
+                     complete ? "Trained" : "Stopped", t->steps, t->loss_recent, t->loss_first,
+                     (double)t->samples / seconds, (double)t->tokens / seconds,
+                     complete ? "" : "Go on with the same command and --resume: ", arguments->train.out_dir);
         return;
     }
     struct buf out;
@@ -243,7 +246,8 @@ static void print_end(const struct arguments *arguments, const struct totals *t,
 
 /* ---- the run ---- */
 
-static bool run(const struct arguments *arguments, struct trainer *trainer, const struct trainer_figures *figures, struct err *err)
+static bool run(const struct arguments *arguments, struct trainer *trainer, const struct trainer_figures *figures,
+                struct err *err)
 {
     struct progress progress;
     struct totals totals = { 0 };
@@ -282,7 +286,8 @@ static bool run(const struct arguments *arguments, struct trainer *trainer, cons
 
 int model_train(int argc, char **argv)
 {
-    static const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "DIR --data FILE --out DIR2", .doc = doc };
+    static const struct argp argp = { .options = options, .parser = parse_option,
+                                      .args_doc = "DIR --data FILE --out DIR2", .doc = doc };
     struct arguments arguments = { .train = trainer_defaults() };
     struct trainer *trainer = NULL;
     struct trainer_figures figures;

@@ -30,7 +30,8 @@ void pace_begin(struct pace *pace, int64_t first_us)
     pace->started_us = clock_monotonic_us(clock_system());
 }
 
-bool pace_wait(const struct pace *pace, struct feed *feed, int64_t time_us, void (*idle)(void *context), void *context, struct err *err)
+bool pace_wait(const struct pace *pace, struct feed *feed, int64_t time_us, void (*idle)(void *context), void *context,
+               struct err *err)
 {
     if (interrupt_seen())
         return err_set(err, ERR_REFUSED, "cancelled");

@@ -33,16 +33,18 @@ static const char doc[] =
     "refused).  --start recorded keeps mimic's own dates, for --offline.  A server drops single readings older "
     "than store.raw_retention_h and keeps their minute and hour values.\n\n"
     "A token: log in as an admin, or as a user with the role device (then ages and units are not sent):\n"
-    "  curl -s http://127.0.0.1:8002/api/auth/login -d '{\"username\":\"admin\",\"password\":\"…\"}' | jq -r .access_token > token\n\n"
+    "  curl -s http://127.0.0.1:8002/api/auth/login -d '{\"username\":\"admin\",\"password\":\"…\"}' | jq -r "
+    ".access_token > token\n\n"
     "Examples:\n"
     "  wardscribe replay --format bidmc --speed 60 --to http://127.0.0.1:8001 --token-file token recordings/bidmc\n"
     "  wardscribe replay --format bidmc --start now --token-file token recordings/bidmc\n"
     "  wardscribe replay --format challenge2012 --offline --alerts-out alerts.jsonl set-a-vitals.csv.gz\n\n"
     "A server that is busy or restarts is waited for (--patience); Ctrl-C stops after the batch at hand, and the "
-    "same command goes on from there in effect, for what is there already is kept once.  The report goes to standard output: "
-    "text on a terminal, else one line of JSON.";
+    "same command goes on from there in effect, for what is there already is kept once.  The report goes to standard "
+    "output: text on a terminal, else one line of JSON.";
 
-enum { OPTION_SPEED = 256, OPTION_TO, OPTION_TOKEN_FILE, OPTION_OFFLINE, OPTION_ALERTS_OUT, OPTION_START, OPTION_PATIENCE };
+enum { OPTION_SPEED = 256, OPTION_TO, OPTION_TOKEN_FILE, OPTION_OFFLINE, OPTION_ALERTS_OUT, OPTION_START,
+       OPTION_PATIENCE };
 
 struct arguments {
     const char *format, *speed, *to, *token_file, *alerts_out, *start, *config_file;
@@ -146,7 +148,8 @@ static bool open_recording(struct replay *replay, struct err *err)
 {
     struct recording_options options = { .format = replay->arguments.format, .paths = replay->arguments.paths,
                                          .path_count = replay->arguments.path_count };
-    return read_start(replay, &options.start, &options.start_us, err) && recording_open(&options, &replay->recording, err);
+    return read_start(replay, &options.start, &options.start_us, err) &&
+           recording_open(&options, &replay->recording, err);
 }
 
 /* ---- into a server ---- */
@@ -203,7 +206,8 @@ static bool run_online(struct replay *replay, struct err *err)
         return false;
     (void)snprintf(source, sizeof source, "replay-%s", arguments->format);
     struct feed_options options = { .url = url, .token_file = arguments->token_file, .source = source,
-                                    .patience_s = (int)arguments->patience_s, .cancel = interrupt_catch(), .progress = &replay->progress };
+                                    .patience_s = (int)arguments->patience_s, .cancel = interrupt_catch(),
+                                    .progress = &replay->progress };
     bool ok = feed_open(&replay->feed, &options, err) && admit_all(replay, err) && send_all(replay, err);
     if (!ok && interrupt_seen())
         err_set(err, ERR_REFUSED, "stopped after %lld of %lld readings; the same command again sends the rest",
@@ -270,7 +274,8 @@ static bool run_offline(struct replay *replay, struct err *err)
 static void print_report(const struct replay *replay)
 {
     bool taken = str_equal(replay->arguments.alerts_out, "-");
-    struct replay_report report = { .recording = replay->recording, .feed = replay->arguments.offline ? NULL : &replay->feed,
+    struct replay_report report = { .recording = replay->recording,
+                                    .feed = replay->arguments.offline ? NULL : &replay->feed,
                                     .alert_counts = replay->alert_counts, .seconds = replay->seconds };
     if (!taken && isatty(STDOUT_FILENO))
         replay_report_text(&report);
@@ -306,10 +311,12 @@ int command_replay(int argc, char **argv)
     static const struct argp_option options[] = {
         { "format", 'f', "NAME", 0, "bidmc, challenge2019, challenge2012 or mimic", 1 },
         { "speed", OPTION_SPEED, "max|N", 0, "1: real time (default); 60: a minute a second; max", 1 },
-        { "start", OPTION_START, "WHEN", 0, "now, recorded or a time: when every patient begins (default: 2020-01-01T00:00:00Z)", 1 },
+        { "start", OPTION_START, "WHEN", 0,
+          "now, recorded or a time: when every patient begins (default: 2020-01-01T00:00:00Z)", 1 },
         { "to", OPTION_TO, "URL", 0, "The server (default: http://127.0.0.1:8001, or as the configuration says)", 2 },
         { "token-file", OPTION_TOKEN_FILE, "FILE", 0, "Holds a token of the server; - is standard input", 2 },
-        { "patience", OPTION_PATIENCE, "S", 0, "How long a server that does not answer is waited for (default: 300)", 2 },
+        { "patience", OPTION_PATIENCE, "S", 0, "How long a server that does not answer is waited for (default: 300)",
+          2 },
         { "offline", OPTION_OFFLINE, NULL, 0, "No server: run the alarms here", 3 },
         { "alerts-out", OPTION_ALERTS_OUT, "FILE", 0, "Write the alerts as JSON lines; - is standard output", 3 },
         { "config", 'c', "FILE", 0, "YAML configuration", 4 },

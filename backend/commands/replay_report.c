@@ -27,7 +27,8 @@ static void put_implausible(struct json_writer *w, const struct recording_counts
         json_put_object(w, vital_infos[vital].json_name);
         for (int reason = 1; reason <= IMPLAUSIBLE_PRESSURE; reason++)
             if (counts->implausible[vital][reason])
-                json_put_int(w, implausible_reason_name((enum implausible_reason)reason), counts->implausible[vital][reason]);
+                json_put_int(w, implausible_reason_name((enum implausible_reason)reason),
+                             counts->implausible[vital][reason]);
         json_put_end(w);
     }
     json_put_end(w);
@@ -82,7 +83,8 @@ static void print_implausible(const struct recording_counts *counts)
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         for (int reason = 1; reason <= IMPLAUSIBLE_PRESSURE; reason++)
             if (counts->implausible[vital][reason])
-                (void)printf("  %-26s %8lld  %s\n", vital_infos[vital].label, (long long)counts->implausible[vital][reason],
+                (void)printf("  %-26s %8lld  %s\n", vital_infos[vital].label,
+                             (long long)counts->implausible[vital][reason],
                              implausible_reason_name((enum implausible_reason)reason));
 }
 
@@ -90,13 +92,15 @@ void replay_report_text(const struct replay_report *report)
 {
     const struct recording_counts *counts = recording_counts(report->recording);
     char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
-    (void)printf("%u patients, %lld readings, %s to %s\n", recording_patient_count(report->recording), (long long)counts->readings,
-                 time_format(recording_first_us(report->recording), first), time_format(recording_last_us(report->recording), last));
+    (void)printf("%u patients, %lld readings, %s to %s\n", recording_patient_count(report->recording),
+                 (long long)counts->readings, time_format(recording_first_us(report->recording), first),
+                 time_format(recording_last_us(report->recording), last));
     if (counts->rows_refused)
         (void)printf("%lld rows refused; the first: %s\n", (long long)counts->rows_refused, counts->first_refusal);
     int64_t refused = sum(counts->unreadable) + sum(counts->below) + sum(counts->above);
     if (refused)
-        (void)printf("%lld values left out: not a number, below 0, or above what any device means\n", (long long)refused);
+        (void)printf("%lld values left out: not a number, below 0, or above what any device means\n",
+                     (long long)refused);
     (void)printf("Implausible, kept out of alarms and charts:\n");
     print_implausible(counts);
     if (report->feed) {

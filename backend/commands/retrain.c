@@ -37,12 +37,12 @@ static const char doc[] =
     "  wardscribe retrain --from wardscribe-data --work retrain\n"
     "  wardscribe retrain --from http://127.0.0.1:9200 --registry wardscribe-data/models --work retrain --json\n"
     "  wardscribe retrain rollback --registry wardscribe-data/models --reason \"too long at night\"\n\n"
-    "Exit status: 0 a new model serves (or the step is done), 3 the data were refused, 4 the model in service stays: no "
-    "gain, or worse in a safety row, others as in sysexits.h.";
+    "Exit status: 0 a new model serves (or the step is done), 3 the data were refused, 4 the model in service stays: "
+    "no gain, or worse in a safety row, others as in sysexits.h.";
 
 enum { EXIT_KEPT = 4 };
-enum { OPTION_DAYS = 256, OPTION_EPOCHS, OPTION_RATE, OPTION_REHEARSAL, OPTION_EXAM, OPTION_SEED, OPTION_THREADS, OPTION_NO_PROMOTE,
-       OPTION_CHAMPION, OPTION_BY, OPTION_REASON, OPTION_AUTHORIZATION, OPTION_EVENTS };
+enum { OPTION_DAYS = 256, OPTION_EPOCHS, OPTION_RATE, OPTION_REHEARSAL, OPTION_EXAM, OPTION_SEED, OPTION_THREADS,
+       OPTION_NO_PROMOTE, OPTION_CHAMPION, OPTION_BY, OPTION_REASON, OPTION_AUTHORIZATION, OPTION_EVENTS };
 
 static const struct argp_option options[] = {
     { "from", 'f', "DIR|URL", 0, "Where summaries, edits and readings are", 1 },
@@ -57,7 +57,8 @@ static const struct argp_option options[] = {
     { "seed", OPTION_SEED, "N", 0, "The same seed and data give the same model (1)", 2 },
     { "threads", OPTION_THREADS, "N", 0, "As many as CPUs when not given", 2 },
     { "no-promote", OPTION_NO_PROMOTE, NULL, 0, "Register only; a person promotes", 2 },
-    { "authorization-file", OPTION_AUTHORIZATION, "FILE", 0, "For a search server: a file with \"ApiKey …\" or \"Basic …\"", 3 },
+    { "authorization-file", OPTION_AUTHORIZATION, "FILE", 0,
+      "For a search server: a file with \"ApiKey …\" or \"Basic …\"", 3 },
     { "events", OPTION_EVENTS, "URL", 0, "Search server that gets each step as a system-deployment-* document", 3 },
     { "by", OPTION_BY, "NAME", 0, "Who decides (your login name)", 4 },
     { "reason", OPTION_REASON, "TEXT", 0, "Why, for the history", 4 },
@@ -70,7 +71,8 @@ static int64_t integer(struct argp_state *state, const char *name, const char *t
 {
     int64_t value = min;
     if (!str_to_int(text, min, max, &value))
-        argp_error(state, "--%s: '%s' is not an integer between %lld and %lld", name, text, (long long)min, (long long)max);
+        argp_error(state, "--%s: '%s' is not an integer between %lld and %lld", name, text, (long long)min,
+                   (long long)max);
     return value;
 }
 
@@ -127,8 +129,8 @@ static void print_event(const struct retrain_arguments *a, const struct retrain_
     if (a->json)
         (void)printf("%s\n", line.data);
     else if (event->status != RETRAIN_STARTED)
-        (void)printf("%-9s %-8s %6.1f s  %s\n", retrain_step_name(event->step), retrain_status_name(event->status), (double)event->took_ms / 1000,
-                     event->detail);
+        (void)printf("%-9s %-8s %6.1f s  %s\n", retrain_step_name(event->step), retrain_status_name(event->status),
+                     (double)event->took_ms / 1000, event->detail);
     (void)fflush(stdout);
     buf_free(&line);
 }
@@ -147,7 +149,8 @@ static void on_event(void *context, const struct retrain_event *event)
 
 static void on_progress(void *context, enum retrain_step step, int64_t done, int64_t total, const char *note)
 {
-    static const char *const units[RETRAIN_STEP_COUNT] = { [RETRAIN_COLLECT] = "summaries", [RETRAIN_TRAIN] = "steps", [RETRAIN_EXAM] = "windows" };
+    static const char *const units[RETRAIN_STEP_COUNT] = { [RETRAIN_COLLECT] = "summaries", [RETRAIN_TRAIN] = "steps",
+                                                           [RETRAIN_EXAM] = "windows" };
     struct retrain_arguments *a = context;
     if (a->quiet)
         return;
@@ -161,7 +164,8 @@ static void on_progress(void *context, enum retrain_step step, int64_t done, int
 
 /* ---- running ---- */
 
-static int finish(const struct retrain_arguments *a, bool whole, const struct retrain_outcome *outcome, bool ok, const struct err *err)
+static int finish(const struct retrain_arguments *a, bool whole, const struct retrain_outcome *outcome, bool ok,
+                  const struct err *err)
 {
     if (!ok) {
         (void)fprintf(stderr, "wardscribe retrain: %s\n", err->text);
@@ -183,7 +187,8 @@ static int run(struct retrain_arguments *a, int step)
     a->run.context = a;
     a->progress_step = -1;
     bool whole = step < 0;
-    bool ok = whole ? retrain_run(&a->run, &outcome, &err) : retrain_run_step(&a->run, (enum retrain_step)step, &outcome, &err);
+    bool ok = whole ? retrain_run(&a->run, &outcome, &err)
+                    : retrain_run_step(&a->run, (enum retrain_step)step, &outcome, &err);
     return finish(a, whole || step == RETRAIN_PROMOTE, &outcome, ok, &err);
 }
 
@@ -203,7 +208,8 @@ static void default_places(struct retrain_arguments *a)
         a->run.work = "retrain-work";
     if (a->run.registry_dir)
         return;
-    (void)snprintf(a->registry_dir, sizeof a->registry_dir, "%s/models", a->run.from && !search ? a->run.from : "wardscribe-data");
+    (void)snprintf(a->registry_dir, sizeof a->registry_dir, "%s/models",
+                   a->run.from && !search ? a->run.from : "wardscribe-data");
     a->run.registry_dir = a->registry_dir;
 }
 
@@ -226,7 +232,8 @@ static bool read_authorization(struct retrain_arguments *a)
 
 int command_retrain(int argc, char **argv)
 {
-    static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc, .args_doc = "[STEP [VERSION...]]" };
+    static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc,
+                                      .args_doc = "[STEP [VERSION...]]" };
     static struct retrain_arguments a;
     const char *login = getlogin();
     a.run = retrain_defaults();

@@ -43,8 +43,9 @@ static void index_url(const char *server, int64_t time_us, char *out, size_t siz
     char stamp[TIME_TEXT_SIZE];
     size_t length = strlen(server);
     (void)time_format(time_us, stamp);
-    (void)snprintf(out, size, "%.*s/system-deployment-%.4s.%.2s.%.2s/_doc", (int)(length && server[length - 1] == '/' ? length - 1 : length), server,
-                   stamp, stamp + 5, stamp + 8);
+    (void)snprintf(out, size, "%.*s/system-deployment-%.4s.%.2s.%.2s/_doc",
+                   (int)(length && server[length - 1] == '/' ? length - 1 : length), server, stamp, stamp + 5,
+                   stamp + 8);
 }
 
 void retrain_event_send(struct retrain_arguments *a, const struct retrain_event *event)
@@ -62,7 +63,8 @@ void retrain_event_send(struct retrain_arguments *a, const struct retrain_event 
     buf_init(&line, 8192);
     retrain_event_write(event, &line);
     index_url(a->events_url, event->time_us, url, sizeof url);
-    struct client_call call = { .method = "POST", .url = url, .headers = headers, .body = line.data, .body_size = line.length, .timeout_ms = 10000 };
+    struct client_call call = { .method = "POST", .url = url, .headers = headers, .body = line.data,
+                                .body_size = line.length, .timeout_ms = 10000 };
     if (!(client_call(client, &call, &answer, &err) && client_answer_check(&answer, &err)))
         (void)fprintf(stderr, "wardscribe retrain: the event was not logged: %s\n", err.text);
     client_answer_free(&answer);

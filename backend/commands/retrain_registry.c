@@ -58,8 +58,8 @@ static void print_step(const struct retrain_arguments *a, const struct registry_
     char stamp[TIME_TEXT_SIZE];
     struct buf line;
     if (!a->json) {
-        (void)printf("%4lld  %.19s  %-9s %s%s  %-12s %s\n", (long long)step->seq, time_format(step->time_us, stamp), registry_event_name(step->event),
-                     step->version, current ? " *" : "  ", step->by, step->reason);
+        (void)printf("%4lld  %.19s  %-9s %s%s  %-12s %s\n", (long long)step->seq, time_format(step->time_us, stamp),
+                     registry_event_name(step->event), step->version, current ? " *" : "  ", step->by, step->reason);
         return;
     }
     buf_init(&line, 16384);
@@ -96,7 +96,8 @@ struct side {
     bool has_exam;
 };
 
-static bool load_side(struct model_registry *registry, const char *version, struct arena *arena, struct side *out, struct err *err)
+static bool load_side(struct model_registry *registry, const char *version, struct arena *arena, struct side *out,
+                      struct err *err)
 {
     if (!model_registry_find(registry, version, arena, &out->about, err))
         return false;
@@ -123,12 +124,14 @@ static void print_row(const char *name, double a, double b, const char *unit)
 
 static void print_exam_rows(const struct side *a, const struct side *b)
 {
-    print_row("total", a->has_exam ? 100 * a->exam.total : (double)NAN, b->has_exam ? 100 * b->exam.total : (double)NAN, "");
+    print_row("total", a->has_exam ? 100 * a->exam.total : (double)NAN, b->has_exam ? 100 * b->exam.total : (double)NAN,
+              "");
     for (int slice = 0; slice < SLICE_COUNT; slice++)
         for (int row = 0; row < ROW_COUNT; row++) {
             char name[96];
             const struct exam_slice_sum *x = &a->exam.sums[slice], *y = &b->exam.sums[slice];
-            (void)snprintf(name, sizeof name, "%s: %s right", exam_slice_name((enum exam_slice)slice), exam_row_name((enum exam_row)row));
+            (void)snprintf(name, sizeof name, "%s: %s right", exam_slice_name((enum exam_slice)slice),
+                           exam_row_name((enum exam_row)row));
             if (x->windows || y->windows)
                 print_row(name, rate(x->right[row], x->windows), rate(y->right[row], y->windows), " %");
         }
@@ -142,13 +145,15 @@ static int diff(struct retrain_arguments *arguments, struct model_registry *regi
     if (!arguments->words[1] || !arguments->words[2])
         return fail(&(struct err){ ERR_USAGE, "diff needs two versions; see wardscribe retrain history" });
     arena_init(&arena, 256 << 20);
-    bool ok = load_side(registry, arguments->words[1], &arena, &a, &err) && load_side(registry, arguments->words[2], &arena, &b, &err);
+    bool ok = load_side(registry, arguments->words[1], &arena, &a, &err) &&
+              load_side(registry, arguments->words[2], &arena, &b, &err);
     if (ok) {
         (void)printf("%-44s %16s %16s\n", "version", a.about.version, b.about.version);
         (void)printf("%-44s %16s %16s\n", "parent", a.about.parent, b.about.parent);
         (void)printf("%-44s %16.12s %16.12s\n", "data", a.about.data_hash, b.about.data_hash);
         (void)printf("%-44s %16s %16s\n", "made by", a.about.by, b.about.by);
-        (void)printf("%-44s %16s %16s\n", "let through by its gate", a.about.gate_passed ? "yes" : "no", b.about.gate_passed ? "yes" : "no");
+        (void)printf("%-44s %16s %16s\n", "let through by its gate", a.about.gate_passed ? "yes" : "no",
+                     b.about.gate_passed ? "yes" : "no");
         print_exam_rows(&a, &b);
     }
     arena_free(&arena);
@@ -179,9 +184,12 @@ static bool send_line(void *context, const char *line, size_t length, struct err
     struct json *root = NULL;
     const char *step = "", *status = "", *version = "", *detail = "";
     struct retrain_event event = { .step = RETRAIN_COLLECT };
-    bool ok = json_parse_object(line, length, 16384, &root, err) && json_get_time(root, "@timestamp", JSON_REQUIRED, &event.time_us, err) &&
-              json_get_text(root, "step", JSON_REQUIRED, 0, 32, &step, err) && json_get_text(root, "status", JSON_REQUIRED, 0, 32, &status, err) &&
-              json_get_text(root, "model_version", 0, 0, 64, &version, err) && json_get_text(root, "detail", JSON_MULTILINE, 0, 4096, &detail, err) &&
+    bool ok = json_parse_object(line, length, 16384, &root, err) &&
+              json_get_time(root, "@timestamp", JSON_REQUIRED, &event.time_us, err) &&
+              json_get_text(root, "step", JSON_REQUIRED, 0, 32, &step, err) &&
+              json_get_text(root, "status", JSON_REQUIRED, 0, 32, &status, err) &&
+              json_get_text(root, "model_version", 0, 0, 64, &version, err) &&
+              json_get_text(root, "detail", JSON_MULTILINE, 0, 4096, &detail, err) &&
               json_get_int(root, "took_ms", 0, 0, INT64_MAX, &event.took_ms, err);
     for (int i = 0; ok && i < RETRAIN_STEP_COUNT; i++)
         if (strcmp(step, retrain_step_name((enum retrain_step)i)) == 0)
@@ -212,7 +220,9 @@ bool retrain_registry_command(struct retrain_arguments *a, int *out_status)
     static const struct {
         const char *name;
         int (*run)(struct retrain_arguments *arguments, struct model_registry *registry);
-    } commands[] = { { "promote", promote }, { "rollback", rollback }, { "history", history }, { "diff", diff }, { "push", push } };
+    } commands[] = {
+        { "promote", promote }, { "rollback", rollback }, { "history", history }, { "diff", diff }, { "push", push }
+    };
     struct model_registry *registry = NULL;
     struct err err = { 0 };
     if (strcmp(a->words[0], "log") == 0) {
@@ -222,7 +232,9 @@ bool retrain_registry_command(struct retrain_arguments *a, int *out_status)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(a->words[0], commands[i].name) != 0)
             continue;
-        *out_status = model_registry_open(a->run.registry_dir, clock_system(), &registry, &err) ? commands[i].run(a, registry) : fail(&err);
+        *out_status = model_registry_open(a->run.registry_dir, clock_system(), &registry, &err)
+                          ? commands[i].run(a, registry)
+                          : fail(&err);
         model_registry_close(registry);
         return true;
     }

@@ -154,7 +154,8 @@ static double run_all(const struct mill *mill, const uint64_t *memory, size_t co
     double per_s = 0;
     for (int i = 0; i < threads; i++) {
         size_t share = count / (size_t)threads;
-        workers[i] = (struct worker){ .mill = mill, .memory = memory ? memory + share * (size_t)i : NULL, .count = share };
+        workers[i] = (struct worker){ .mill = mill, .memory = memory ? memory + share * (size_t)i : NULL,
+                                      .count = share };
         CHECK(pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0);
     }
     for (int i = 0; i < threads; i++) {

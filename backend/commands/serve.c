@@ -15,17 +15,18 @@ extern char **environ;
 /* Options that set a key of the configuration by a short name. */
 enum { OPTION_SET = 256, OPTION_KEYS };
 static const struct { const char *option, *argument, *key, *help; } shortcuts[] = {
-    { "target",              "NAMES", "target",                   "Services to run, separated by commas (default: all)" },
-    { "data-dir",            "DIR",   "store.data_dir",           "Folder for the database (default: wardscribe-data)" },
-    { "store",               "NAME",  "store.engine",             "sqlite (default)" },
-    { "admin-password-file", "FILE",  "auth.admin_password_file", "Password of the first admin; without it a random one is printed once" },
-    { "source",              "NAME",  "ingest.source",            "simulator (default) or none" },
-    { "patients",            "N",     "ingest.patients",          "Simulated patients (default: 10)" },
-    { "seed",                "S",     "ingest.seed",              "Seed of the simulator: the same seed gives the same ward" },
-    { "port-offset",         "N",     "http.port_offset",         "Added to every port" },
-    { "bind",                "ADDR",  "http.bind",                "Address to listen on (default: 127.0.0.1)" },
-    { "dashboard-dir",       "DIR",   "http.dashboard_dir",       "Folder with the built dashboard" },
-    { "log-level",           "LEVEL", "log.level",                "debug, info, warn or error" },
+    { "target", "NAMES", "target", "Services to run, separated by commas (default: all)" },
+    { "data-dir", "DIR", "store.data_dir", "Folder for the database (default: wardscribe-data)" },
+    { "store", "NAME", "store.engine", "sqlite (default)" },
+    { "admin-password-file", "FILE", "auth.admin_password_file",
+      "Password of the first admin; without it a random one is printed once" },
+    { "source", "NAME", "ingest.source", "simulator (default) or none" },
+    { "patients", "N", "ingest.patients", "Simulated patients (default: 10)" },
+    { "seed", "S", "ingest.seed", "Seed of the simulator: the same seed gives the same ward" },
+    { "port-offset", "N", "http.port_offset", "Added to every port" },
+    { "bind", "ADDR", "http.bind", "Address to listen on (default: 127.0.0.1)" },
+    { "dashboard-dir", "DIR", "http.dashboard_dir", "Folder with the built dashboard" },
+    { "log-level", "LEVEL", "log.level", "debug, info, warn or error" },
 };
 enum { SHORTCUT_COUNT = sizeof shortcuts / sizeof *shortcuts };
 
@@ -97,9 +98,10 @@ static bool read_config(const struct arguments *arguments, struct config *config
 static void show_first_login(const struct app *app)
 {
     if (app->first_start.username[0])
-        (void)printf("  login     %s\n  password  %s\n  (shown this once; change it with `wardscribe user passwd %s`)\n",
-                     app->first_start.username, app->first_start.password[0] ? app->first_start.password : "(from your file)",
-                     app->first_start.username);
+        (void)printf(
+            "  login     %s\n  password  %s\n  (shown this once; change it with `wardscribe user passwd %s`)\n",
+            app->first_start.username, app->first_start.password[0] ? app->first_start.password : "(from your file)",
+            app->first_start.username);
     (void)fflush(stdout);
 }
 
@@ -175,7 +177,8 @@ int command_serve(int argc, char **argv)
     static struct config config;
     struct arguments arguments = { 0 };
     for (int i = 0; i < SHORTCUT_COUNT; i++)
-        options[i + 2] = (struct argp_option){ shortcuts[i].option, OPTION_KEYS + i, shortcuts[i].argument, 0, shortcuts[i].help, 0 };
+        options[i + 2] = (struct argp_option){ shortcuts[i].option, OPTION_KEYS + i, shortcuts[i].argument, 0,
+                                               shortcuts[i].help, 0 };
     const struct argp argp = { .options = options, .parser = parse_option, .doc = doc };
     struct err err = { 0 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)

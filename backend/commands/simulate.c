@@ -27,12 +27,12 @@ static const char doc[] =
     "  wardscribe simulate --patients 3 --seed 7 --duration 10m --truth truth.jsonl > readings.jsonl\n"
     "  wardscribe simulate --patients 100 --duration 1h --to http://127.0.0.1:8001 --token-file token\n"
     "  wardscribe simulate --patients 30000 --rate 30000 --duration 5m --to http://ward:8001 --token-file token\n\n"
-    "--charting writes patients down as those of a recorded set are: bidmc, challenge2019, challenge2012 or mimic, with the "
-    "spread, the gaps and the schedule of that set (tools/fit-simulator.py compares the two).\n\n"
+    "--charting writes patients down as those of a recorded set are: bidmc, challenge2019, challenge2012 or mimic, "
+    "with the spread, the gaps and the schedule of that set (tools/fit-simulator.py compares the two).\n\n"
     "Durations: 90 or 90s, 10m, 2h, 1d.  A ward of its own: wardscribe serve --source simulator.";
 
-enum { OPTION_PATIENTS = 256, OPTION_SEED, OPTION_DURATION, OPTION_TRUTH, OPTION_OUT, OPTION_RATE, OPTION_SPEED, OPTION_START,
-       OPTION_INTERVAL, OPTION_CHARTING, OPTION_TO, OPTION_TOKEN_FILE };
+enum { OPTION_PATIENTS = 256, OPTION_SEED, OPTION_DURATION, OPTION_TRUTH, OPTION_OUT, OPTION_RATE, OPTION_SPEED,
+       OPTION_START, OPTION_INTERVAL, OPTION_CHARTING, OPTION_TO, OPTION_TOKEN_FILE };
 
 struct arguments {
     const char *truth, *out, *to, *token_file, *speed, *start;
@@ -55,7 +55,10 @@ struct simulation {
 
 static bool read_duration(const char *text, int64_t *out_s)
 {
-    static const struct { char unit; int64_t seconds; } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
     char digits[16];
     int64_t factor = 1, number;
     size_t length = strlen(text);
@@ -74,7 +77,8 @@ static bool read_duration(const char *text, int64_t *out_s)
     return true;
 }
 
-static void take_int(const char *value, int64_t min, int64_t max, int64_t *out, struct argp_state *state, const char *name)
+static void take_int(const char *value, int64_t min, int64_t max, int64_t *out, struct argp_state *state,
+                     const char *name)
 {
     if (!str_to_int(value, min, max, out))
         argp_error(state, "--%s: a whole number between %lld and %lld", name, (long long)min, (long long)max);
@@ -208,7 +212,8 @@ static bool chart_all(struct simulation *s, struct err *err)
         struct simulator_chart chart;
         struct reading reading;
         int64_t end_us = s->start_us + s->arguments.duration_s * US_PER_S;
-        simulator_chart_begin(&chart, s->arguments.charting, 0, s->simulator, i, s->start_us, (uint64_t)s->arguments.seed);
+        simulator_chart_begin(&chart, s->arguments.charting, 0, s->simulator, i, s->start_us,
+                              (uint64_t)s->arguments.seed);
         for (; chart.time_us < end_us; progress_update(&s->progress, i, NULL)) {
             simulator_chart_next(&chart, &reading);
             if (!reading_is_empty(&reading) && !put_reading(s, i, &reading, err))
@@ -246,7 +251,8 @@ static bool step_all(struct simulation *s, struct err *err)
 static bool choose_pace(struct simulation *s, struct err *err)
 {
     const struct arguments *arguments = &s->arguments;
-    if (!pace_parse(arguments->speed ? arguments->speed : arguments->to && !arguments->rate ? "1" : "max", &s->pace, err))
+    const char *usual = arguments->to && !arguments->rate ? "1" : "max";
+    if (!pace_parse(arguments->speed ? arguments->speed : usual, &s->pace, err))
         return false;
     if (arguments->rate)
         s->pace.speed = (double)arguments->rate * (double)arguments->interval_s / (double)arguments->patients;
@@ -293,11 +299,12 @@ static bool open_server(struct simulation *s, struct err *err)
 {
     if (!s->arguments.to)
         return true;
-    struct feed_options options = { .url = s->arguments.to, .token_file = s->arguments.token_file, .source = "simulator",
-                                    .cancel = interrupt_catch(), .progress = &s->progress };
+    struct feed_options options = { .url = s->arguments.to, .token_file = s->arguments.token_file,
+                                    .source = "simulator", .cancel = interrupt_catch(), .progress = &s->progress };
     bool ok = feed_open(&s->feed, &options, err);
     for (uint32_t i = 0; ok && i < simulator_count(s->simulator); i++)
-        ok = feed_admit(&s->feed, s->people[i].id, s->people[i].name, s->people[i].age, s->people[i].gender, s->people[i].bed, err);
+        ok = feed_admit(&s->feed, s->people[i].id, s->people[i].name, s->people[i].age, s->people[i].gender,
+                        s->people[i].bed, err);
     return ok;
 }
 
@@ -313,7 +320,8 @@ static bool run(struct simulation *s, struct err *err)
     for (uint32_t i = 0; i < arguments->patients; i++)
         simulator_person(s->simulator, i, &s->people[i]);
     buf_init(&s->line, 64 << 10);
-    int64_t readings = (arguments->duration_s + arguments->interval_s - 1) / arguments->interval_s * arguments->patients;
+    int64_t readings = (arguments->duration_s + arguments->interval_s - 1) / arguments->interval_s *
+                       arguments->patients;
     progress_start(&s->progress, "simulate", arguments->charted ? "patients" : "readings",
                    arguments->charted ? arguments->patients : readings);
     if (arguments->quiet)

@@ -128,7 +128,8 @@ static bool list(struct accounts *accounts, const struct arguments *arguments, s
     (void)printf("%-24s %-8s %-9s %-25s %s\n", "USERNAME", "ROLE", "STATE", "LAST LOGIN", "NAME");
     for (size_t i = 0; i < count; i++) {
         char text[TIME_TEXT_SIZE];
-        (void)printf("%-24s %-8s %-9s %-25s %s\n", users[i].username, users[i].role, users[i].active ? "active" : "disabled",
+        (void)printf("%-24s %-8s %-9s %-25s %s\n", users[i].username, users[i].role,
+                     users[i].active ? "active" : "disabled",
                      users[i].last_login_us ? time_format(users[i].last_login_us, text) : "never", users[i].full_name);
     }
     arena_free(&arena);
@@ -178,7 +179,8 @@ static bool change(struct accounts *accounts, const struct arguments *arguments,
 
 static bool role(struct accounts *accounts, const struct arguments *arguments, struct err *err)
 {
-    return change(accounts, arguments, &(struct account_change){ .role = arguments->words[2] }, arguments->words[2], err);
+    return change(accounts, arguments, &(struct account_change){ .role = arguments->words[2] }, arguments->words[2],
+                  err);
 }
 
 static bool disable(struct accounts *accounts, const struct arguments *arguments, struct err *err)
@@ -221,7 +223,8 @@ static bool run(const struct action *action, const struct arguments *arguments, 
     static struct config config;
     struct data_dir data;
     struct accounts *accounts = NULL;
-    if (!data_dir_config(&config, arguments->config_file, arguments->data_dir, err) || !data_dir_open(&config, &data, err))
+    if (!data_dir_config(&config, arguments->config_file, arguments->data_dir, err) ||
+        !data_dir_open(&config, &data, err))
         return false;
     bool ok = accounts_open(data.store, clock_system(), &accounts, err) && action->run(accounts, arguments, err);
     accounts_close(accounts);

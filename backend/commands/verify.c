@@ -65,7 +65,8 @@ int command_verify(int argc, char **argv)
     struct err err = { 0 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return 64;
-    if (!data_dir_config(&config, arguments.config_file, arguments.data_dir, &err) || !data_dir_open(&config, &data, &err))
+    if (!data_dir_config(&config, arguments.config_file, arguments.data_dir, &err) ||
+        !data_dir_open(&config, &data, &err))
         return data_dir_fail("verify", &err);
     int status = verify(data.store);
     data_dir_close(&data);
