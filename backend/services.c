@@ -132,8 +132,8 @@ static bool start_base(struct app *app, struct err *err)
         .clock = app->clock, .owner = true, .token_minutes = config->auth.token_minutes,
         .admin_password = config->auth.admin_password, .signing_key = config->auth.signing_key,
     };
-    if (!lock_data_dir(app, err) || !store_open(&store, &app->store, err) || !registry_open(app->store, &app->registry, err) ||
-        !stream_open(app->store, app->clock, &app->stream, err))
+    if (!lock_data_dir(app, err) || !store_open(&store, &app->store, err) ||
+        !registry_open(app->store, &app->registry, err) || !stream_open(app->store, app->clock, &app->stream, err))
         return false;
     auth.store = app->store;
     return auth_start(&auth, &app->auth, &app->first_start, err);
@@ -207,11 +207,13 @@ static const char *username_of(void *context, uint32_t user, char out[64])
 
 static bool start_services(struct app *app, struct err *err)
 {
-    app->alert = (struct alert_service){ .config = app->config, .clock = app->clock, .store = app->store, .stream = app->stream,
-                                         .registry = app->registry, .username = username_of, .username_context = app };
-    app->vitals = (struct vitals){ .config = app->config, .clock = app->clock, .store = app->store, .stream = app->stream,
-                                   .registry = app->registry, .server = app->server };
-    app->summarizer = (struct summarizer){ .config = app->config, .clock = app->clock, .store = app->store, .registry = app->registry };
+    app->alert = (struct alert_service){ .config = app->config, .clock = app->clock, .store = app->store,
+                                         .stream = app->stream, .registry = app->registry, .username = username_of,
+                                         .username_context = app };
+    app->vitals = (struct vitals){ .config = app->config, .clock = app->clock, .store = app->store,
+                                   .stream = app->stream, .registry = app->registry, .server = app->server };
+    app->summarizer = (struct summarizer){ .config = app->config, .clock = app->clock, .store = app->store,
+                                           .registry = app->registry };
     /* The ward subscribes before the engine repeats, after a crash, what it has to say. */
     return (!(app->wanted & BIT(SERVICE_VITALS)) || vitals_start(&app->vitals, err)) &&
            (!(app->wanted & BIT(SERVICE_ALERT)) || alert_start(&app->alert, err)) &&

@@ -80,7 +80,8 @@ static void make_round(struct ward *ward, int round)
 {
     for (uint32_t p = 0; p < PATIENTS; p++) {
         struct reading *r = &ward->readings[p];
-        *r = (struct reading){ .time_us = T0 + round * US_PER_S + p % 1000 * US_PER_MS, .patient = p, .flags = READING_LIVE };
+        *r = (struct reading){ .time_us = T0 + round * US_PER_S + p % 1000 * US_PER_MS, .patient = p,
+                               .flags = READING_LIVE };
         for (int v = 0; v < VITAL_COUNT; v++)
             r->value_milli[v] = ward->values[p][v] = walk(ward, ward->values[p][v], v, ward->storm || p % 10 == 3);
         reading_mark_implausible(r);

@@ -99,7 +99,8 @@ static size_t format_line(char *out, int patient, const char *stamp, uint64_t ra
                             "\"bloodPressure\":{\"systolic\":%u,\"diastolic\":%u},\"temperature\":%u.%u,"
                             "\"respiratory\":%u,\"source\":\"monitor-%d\"}\n",
                             patient, stamp, wanders ? 92 + a % 12 : 66 + a % 20, wanders ? 91 + b % 6 : 95 + b % 5,
-                            wanders ? 120 + c % 24 : 110 + c % 20, 62 + c % 20, 36 + d % 2, d % 10, 13 + d % 7, patient % 50);
+                            wanders ? 120 + c % 24 : 110 + c % 20, 62 + c % 20, 36 + d % 2, d % 10, 13 + d % 7,
+                            patient % 50);
 }
 
 static size_t make_batch(struct sender *s)
@@ -129,7 +130,8 @@ static int read_reply(int fd)
         if (!end)
             continue;
         size_t body = length && length < end ? (size_t)atoi(length + 15) : 0;
-        for (size_t left = body - (have - (size_t)(end + 4 - text)); have < (size_t)(end + 4 - text) + body && left; left -= (size_t)n) {
+        for (size_t left = body - (have - (size_t)(end + 4 - text)); have < (size_t)(end + 4 - text) + body && left;
+             left -= (size_t)n) {
             char rest[4096];
             n = recv(fd, rest, left < sizeof rest ? left : sizeof rest, 0);
             if (n <= 0)
@@ -158,13 +160,16 @@ static void *sender_main(void *argument)
     s->body = mem_new((size_t)o->batch, LINE_MAX_SIZE);
     /* Spread over the period, as gateways are. */
     if (o->rate)
-        (void)usleep((useconds_t)(random_next(&s->seed) % (uint64_t)((int64_t)o->batch * o->connections * US_PER_S / o->rate)));
+        (void)usleep(
+            (useconds_t)(random_next(&s->seed) % (uint64_t)((int64_t)o->batch * o->connections * US_PER_S / o->rate)));
     int64_t start_us = now_us(), sent = 0;
     while (!atomic_load(&stopping)) {
         pace(o, start_us, sent);
         size_t size = make_batch(s);
-        int n = snprintf(head, sizeof head, "POST /api/ingest/vitals HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
-                         "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n", o->token, size);
+        int n = snprintf(head, sizeof head,
+                         "POST /api/ingest/vitals HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+                         "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
+                         o->token, size);
         send_all(fd, head, (size_t)n);
         send_all(fd, s->body, size);
         int status = read_reply(fd);
@@ -233,8 +238,11 @@ static void *watcher_main(void *argument)
     size_t room = 8 << 20;
     char *frame = mem_new(room, 1);
     int fd = dial(o->port);
-    int n = snprintf(head, sizeof head, "GET /ws/ward HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer %s\r\n\r\n", o->token);
+    int n = snprintf(
+        head, sizeof head,
+        "GET /ws/ward HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer %s\r\n\r\n",
+        o->token);
     send_all(fd, head, (size_t)n);
     for (size_t have = 0; have < 4 || memcmp(head + have - 4, "\r\n\r\n", 4) != 0; have++)
         recv_all(fd, head + have, 1);
@@ -307,13 +315,15 @@ static double percentile_ms(double share)
     return 0;
 }
 
-static void report(const struct options *o, double seconds, double server_s, double own_s, int64_t count, uint64_t refused)
+static void report(const struct options *o, double seconds, double server_s, double own_s, int64_t count,
+                   uint64_t refused)
 {
     char cpu[CPU_NAME_SIZE];
     printf("{\"bench\":\"ingest\",\"patients\":%d,\"rate_wanted\":%d,\"batch\":%d,\"connections\":%d,\"watching\":%d,"
            "\"readings\":%lld,\"seconds\":%.1f,\"readings_per_s\":%.0f,\"server_cpu_s\":%.2f,\"generator_cpu_s\":%.2f,"
            "\"readings_per_cpu_s\":%.0f,\"refused_batches\":%llu,\"shown\":%llu,\"frames\":%llu,\"frame_mb\":%.1f,"
-           "\"latency_p50_ms\":%.1f,\"latency_p99_ms\":%.1f,\"latency_max_ms\":%.1f,\"server_rss_mb\":%.1f,\"cpu\":\"%s\"}\n",
+           "\"latency_p50_ms\":%.1f,\"latency_p99_ms\":%.1f,\"latency_max_ms\":%.1f,\"server_rss_mb\":%.1f,\"cpu\":\"%"
+           "s\"}\n",
            o->patients, o->rate, o->batch, o->connections, o->watch, (long long)count, seconds, (double)count / seconds,
            server_s, own_s, (double)count / server_s, (unsigned long long)refused, (unsigned long long)shown,
            (unsigned long long)frames, (double)frame_bytes / 1e6, percentile_ms(0.5), percentile_ms(0.99),
@@ -337,12 +347,15 @@ int main(int argc, char **argv)
     struct options o;
     pthread_t watcher;
     if (!read_options(argc, argv, &o))
-        return fprintf(stderr, "usage: ingest_load PORT TOKEN PID PATIENTS RATE BATCH CONNECTIONS WARM_UP_S SECONDS WATCH\n"), 2;
+        return fprintf(stderr,
+                       "usage: ingest_load PORT TOKEN PID PATIENTS RATE BATCH CONNECTIONS WARM_UP_S SECONDS WATCH\n"),
+               2;
     last_seen = mem_new((size_t)o.patients, sizeof *last_seen);
     if (o.watch)
         CHECK(pthread_create(&watcher, NULL, watcher_main, &o) == 0);
     for (int i = 0, share = o.patients / o.connections; i < o.connections; i++) {
-        senders[i] = (struct sender){ .options = &o, .first = i * share, .count = share, .seed = 20261123 + (uint64_t)i };
+        senders[i] = (struct sender){ .options = &o, .first = i * share, .count = share,
+                                      .seed = 20261123 + (uint64_t)i };
         CHECK(pthread_create(&senders[i].thread, NULL, sender_main, &senders[i]) == 0);
     }
     (void)sleep((unsigned)o.warm_up_s);

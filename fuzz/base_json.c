@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (json_kind_of(root) == JSON_IS_OBJECT) {
         CHECK(!json_get_int(root, "a", 0, 1, 9, &number, &err) || (number >= 1 && number <= 9));
         number = 5000;
-        CHECK(!json_get_scaled(root, "a", JSON_NULLABLE, 3, 1000, 9000, &number, &err) || (number >= 1000 && number <= 9000));
+        CHECK(!json_get_scaled(root, "a", JSON_NULLABLE, 3, 1000, 9000, &number, &err) ||
+              (number >= 1000 && number <= 9000));
         CHECK(!json_get_text(root, "a", 0, 0, 8, &text, &err) || strlen(text) <= 8);
         CHECK(!json_get_time(root, "a", 0, &number, &err) || number >= 0);
     }

@@ -58,7 +58,8 @@ static void open_it(const uint8_t *bytes, size_t size)
 }
 
 static const char *const odd_numbers[] = {
-    "-1", "9223372036854775807", "18446744073709551615", "4294967296", "1e3", "\"2\"", "null", "4611686018427387904", "[1]",
+    "-1", "9223372036854775807", "18446744073709551615", "4294967296", "1e3", "\"2\"", "null", "4611686018427387904",
+    "[1]",
 };
 
 static void put_number(struct buf *out, struct draw *d, uint64_t right)

@@ -15,7 +15,8 @@
 
 static void use(struct spiece *spiece)
 {
-    static const char *const texts[] = { "Hello HR=112 a b  ab", "\xef\xac\x81 \xc2\xbd\xc3\x89 a\xff", "", "<unk></s>" };
+    static const char *const texts[] = { "Hello HR=112 a b  ab", "\xef\xac\x81 \xc2\xbd\xc3\x89 a\xff", "",
+                                         "<unk></s>" };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         int32_t ids[64];
         size_t count = spiece_encode(spiece, texts[i], strlen(texts[i]), ids, 64);
@@ -105,7 +106,8 @@ static void put_normalizer(struct buf *out, struct draw *d, unsigned number)
     for (uint32_t i = 0; i < units; i++) {
         uint32_t unit = 0;
         if (i == 0 || d->at < d->end) {
-            uint32_t label = draw(d, 4) ? i & 0xff : draw(d, 256), offset = (i ^ (256 * draw(d, units / 256)) ^ draw(d, 256)) & 0x1ff;
+            uint32_t label = draw(d, 4) ? i & 0xff : draw(d, 256),
+                     offset = (i ^ (256 * draw(d, units / 256)) ^ draw(d, 256)) & 0x1ff;
             unit = draw(d, 4) ? label | (draw(d, 2) ? 256 : 0) | offset << 10 : 0x80000000u | draw(d, sizeof texts + 1);
         }
         buf_add(&map, &unit, sizeof unit);

@@ -125,7 +125,8 @@ bool accounts_reload(struct accounts *accounts, bool *out_changed, struct err *e
         if (count)
             qsort(users, count, sizeof *users, by_id);
         CHECK(pthread_rwlock_wrlock(&accounts->lock) == 0);
-        *out_changed = count != accounts->count || (count && memcmp(users, accounts->users, count * sizeof *users) != 0);
+        *out_changed = count != accounts->count ||
+                       (count && memcmp(users, accounts->users, count * sizeof *users) != 0);
         reserve(accounts, count);
         if (count)
             memcpy(accounts->users, users, count * sizeof *users);

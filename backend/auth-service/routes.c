@@ -17,8 +17,10 @@
 enum { BODY_SIZE_MAX = 4096, ARENA_SIZE_MAX = 64 << 20 };
 
 static struct metric logins = METRIC_COUNTER("wardscribe_auth_logins_total", "Logins that succeeded.");
-static struct metric failed_logins = METRIC_COUNTER("wardscribe_auth_logins_failed_total", "Logins with a wrong name or password.");
-static struct metric throttled_logins = METRIC_COUNTER("wardscribe_auth_logins_throttled_total", "Logins that came too soon.");
+static struct metric failed_logins = METRIC_COUNTER("wardscribe_auth_logins_failed_total",
+                                                    "Logins with a wrong name or password.");
+static struct metric throttled_logins = METRIC_COUNTER("wardscribe_auth_logins_throttled_total",
+                                                       "Logins that came too soon.");
 
 static struct actor actor_of(const struct http_request *request)
 {
@@ -51,7 +53,8 @@ static void answer_busy(struct http_reply *reply, int retry_after_s, const char 
     http_reply_error(reply, &err);
 }
 
-static void put_aside(struct auth *auth, struct http_request *request, struct http_reply *reply, worker_run *run, void *input)
+static void put_aside(struct auth *auth, struct http_request *request, struct http_reply *reply, worker_run *run,
+                      void *input)
 {
     if (!worker_reserve(auth->worker)) {
         answer_busy(reply, 2, "Too many logins at this moment");
@@ -106,8 +109,8 @@ static void refuse_login(struct auth *auth, struct http_reply *reply, const stru
     http_reply_error(reply, &err);
 }
 
-static void accept_login(struct auth *auth, struct http_request *request, struct http_reply *reply, struct user_row *user,
-                         const char *password)
+static void accept_login(struct auth *auth, struct http_request *request, struct http_reply *reply,
+                         struct user_row *user, const char *password)
 {
     char token[TOKEN_SIZE_MAX + 1], hash[PASSWORD_HASH_SIZE];
     struct actor actor = { user->username, request->remote };
@@ -236,7 +239,8 @@ struct password_change {
     char *old, *next;
 };
 
-static bool change_password(struct auth *auth, struct http_request *request, const struct password_change *change, struct err *err)
+static bool change_password(struct auth *auth, struct http_request *request, const struct password_change *change,
+                            struct err *err)
 {
     struct user_row user;
     struct actor actor = actor_of(request);
@@ -249,7 +253,8 @@ static bool change_password(struct auth *auth, struct http_request *request, con
         return err_set(err, ERR_INPUT, "new: must differ from the old one");
     if (!account_password_allowed(user.username, change->next, err))
         return err_context(err, "new");
-    bool ok = accounts_change(auth->accounts, &actor, user.username, &(struct account_change){ .password = change->next }, NULL, err);
+    bool ok = accounts_change(auth->accounts, &actor, user.username,
+                              &(struct account_change){ .password = change->next }, NULL, err);
     verified_forget_all(auth->verified);
     return ok;
 }
@@ -277,7 +282,8 @@ static void handle_password(void *context, struct http_request *request, struct 
     if (!json_get_text(root, "old", JSON_REQUIRED, 1, PASSWORD_SIZE_MAX, &old, &err) ||
         !json_get_text(root, "new", JSON_REQUIRED, PASSWORD_SIZE_MIN, PASSWORD_SIZE_MAX, &next, &err)) {
         http_reply_error(reply, &err);
-    } else if (may_try(context, request, reply, request->identity.username)) { /* a stolen token is no key to guess with */
+    } else if (may_try(context, request, reply, request->identity.username)) {
+        /* a stolen token is no key to guess with */
         struct password_change *change = arena_alloc(request->arena, sizeof *change);
         *change = (struct password_change){ keep(request, old), keep(request, next) };
         put_aside(context, request, reply, run_password, change);
@@ -305,7 +311,8 @@ struct user_input {
     bool active_given, active;
 };
 
-static bool read_user(struct http_request *request, const struct json *root, unsigned how, struct user_input *out, struct err *err)
+static bool read_user(struct http_request *request, const struct json *root, unsigned how, struct user_input *out,
+                      struct err *err)
 {
     const char *role = NULL, *password = NULL, *full_name = NULL, *email = NULL;
     if (!json_get_text(root, "role", how, 1, 15, &role, err) ||
@@ -390,8 +397,9 @@ static void handle_change_user(void *context, struct http_request *request, stru
     if (!root)
         return;
     struct user_input *input = arena_alloc(request->arena, sizeof *input);
-    bool ok = json_count(root) > 0 ? read_user(request, root, 0, input, &err)
-                                   : err_set(&err, ERR_INPUT, "one of role, is_active, password, full_name, email is needed");
+    bool ok = json_count(root) > 0
+                  ? read_user(request, root, 0, input, &err)
+                  : err_set(&err, ERR_INPUT, "one of role, is_active, password, full_name, email is needed");
     if (ok) {
         input->username = keep(request, http_parameter(request, "username"));
         put_aside(context, request, reply, run_change_user, input);

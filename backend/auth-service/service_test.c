@@ -164,7 +164,8 @@ static char *login(const char *username, const char *password)
 static void add_user(const char *admin, const char *username, const char *role)
 {
     char body[300];
-    (void)snprintf(body, sizeof body, "{\"username\":\"%s\",\"password\":\"ward seven at dawn\",\"role\":\"%s\"}", username, role);
+    (void)snprintf(body, sizeof body, "{\"username\":\"%s\",\"password\":\"ward seven at dawn\",\"role\":\"%s\"}",
+                   username, role);
     struct answer answer = call("POST", "/api/auth/users", admin, body);
     if (answer.status != 201)
         fail_msg("%ld %s", answer.status, answer.body.data);
@@ -399,7 +400,7 @@ static void test_changes_end_tokens(void **state)
         assert_int_equal(status_of("GET", "/api/auth/me", token, NULL), 401);      /* and it does not come back */
         mem_free(token);
         token = login(name, i == 2 ? "another one entirely" : "ward seven at dawn");
-        assert_int_equal(status_of("GET", "/api/auth/me", token, NULL), 200);      /* the clock stood still: jti tells */
+        assert_int_equal(status_of("GET", "/api/auth/me", token, NULL), 200); /* the clock stood still: jti tells */
         mem_free(token);
     }
     mem_free(admin);
@@ -414,13 +415,18 @@ static void test_own_password(void **state)
     const char *path = "/api/auth/password";
     assert_int_equal(status_of("POST", path, token, "{\"old\":\"no\",\"new\":\"a whole new phrase\"}"), 403);
     assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"short\"}"), 400);
-    assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"aaaaaaaaaaaaaaaa\"}"), 400);
-    assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"i am HANNA hello\"}"), 400);
-    assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"ward seven at dawn\"}"), 400);
+    assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"aaaaaaaaaaaaaaaa\"}"),
+                     400);
+    assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"i am HANNA hello\"}"),
+                     400);
+    assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"ward seven at dawn\"}"),
+                     400);
     assert_int_equal(status_of("POST", path, token,
-                               "{\"old\":\"ward seven at dawn\",\"new\":\"a whole new phrase\",\"role\":\"admin\"}"), 400);
+                               "{\"old\":\"ward seven at dawn\",\"new\":\"a whole new phrase\",\"role\":\"admin\"}"),
+                     400);
     assert_int_equal(status_of("GET", "/api/auth/me", token, NULL), 200);
-    assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"a whole new phrase\"}"), 200);
+    assert_int_equal(status_of("POST", path, token, "{\"old\":\"ward seven at dawn\",\"new\":\"a whole new phrase\"}"),
+                     200);
     assert_int_equal(status_of("GET", "/api/auth/me", token, NULL), 401);
     mem_free(token);
     token = login("hanna", "a whole new phrase");
@@ -536,7 +542,9 @@ static void test_the_audit_log_is_whole_and_holds_no_secret(void **state)
     add_user(admin, "jo", "nurse");
     char *token = login("jo", "ward seven at dawn");
     assert_int_equal(status_of("POST", "/api/auth/logout", token, ""), 200);
-    assert_int_equal(status_of("PATCH", "/api/auth/users/jo", admin, "{\"role\":\"doctor\",\"password\":\"another one entirely\"}"), 200);
+    assert_int_equal(status_of("PATCH", "/api/auth/users/jo", admin,
+                               "{\"role\":\"doctor\",\"password\":\"another one entirely\"}"),
+                     200);
     assert_int_equal(audited(admin, "user_add", "jo"), 1);
     assert_int_equal(audited(admin, "login", "jo"), 1);
     assert_int_equal(audited(admin, "logout", "jo"), 1);
@@ -563,9 +571,15 @@ static void test_a_given_key_and_password(void **state)
     stop();
     struct store_options options = { .engine = "sqlite", .data_dir = dir, .clock = &fake.clock, .threaded = true };
     assert_true(store_open(&options, &store, &err));
-    struct auth_options bad = { .store = store, .clock = &fake.clock, .owner = true, .token_minutes = 480,
+    struct auth_options bad = {
+        .store = store,
+        .clock = &fake.clock,
+        .owner = true,
+        .token_minutes = 480,
         .signing_key = "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
-                       "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\",\"d\":\"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI\"}" };
+                       "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\",\"d\":\"jpsQnnGQmL-YBIffH1136cspYG6-"
+                       "0iY7X1fCE9-E9LI\"}"
+    };
     assert_false(auth_start(&bad, &auth, &first, &err));
     assert_non_null(strstr(err.text, "public documentation"));
     store_close(store);

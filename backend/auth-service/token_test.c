@@ -33,10 +33,11 @@ static int setup(void **state)
     (void)snprintf(kid, sizeof kid, "%s", token_keys_signing_kid(keys));
     (void)snprintf(jti, sizeof jti, "%016" PRIx64 ".AAAAAAAAAAAAAAAAAAAAAA", (uint64_t)NOW_US);
     (void)snprintf(good_header, sizeof good_header, "{\"alg\":\"ES256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", kid);
-    (void)snprintf(good_payload, sizeof good_payload,
-                   "{\"iss\":\"wardscribe\",\"aud\":\"wardscribe\",\"sub\":\"7\",\"username\":\"anna\",\"role\":\"nurse\","
-                   "\"iat\":%" PRId64 ",\"nbf\":%" PRId64 ",\"exp\":%" PRId64 ",\"jti\":\"%s\"}",
-                   NOW_S, NOW_S, NOW_S + 600, jti);
+    (void)snprintf(
+        good_payload, sizeof good_payload,
+        "{\"iss\":\"wardscribe\",\"aud\":\"wardscribe\",\"sub\":\"7\",\"username\":\"anna\",\"role\":\"nurse\","
+        "\"iat\":%" PRId64 ",\"nbf\":%" PRId64 ",\"exp\":%" PRId64 ",\"jti\":\"%s\"}",
+        NOW_S, NOW_S, NOW_S + 600, jti);
     char *token = forge_token(forge, good_header, good_payload, FORGE_ES256);
     (void)snprintf(good, sizeof good, "%s", token);
     mem_free(token);
@@ -164,8 +165,8 @@ static void test_kids(void **state)
     (void)state;
     static const char *const kids[] = {
         "", "../../../../dev/null", "../keys/x", "/etc/passwd", "file:///dev/null", "https://evil.example/jwks.json",
-        "' OR '1'='1", "x' UNION SELECT 'key' --", "\\u0000", "$(id)", "|cat /etc/passwd", "0", "-1", "%00", "key\\u0000",
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "auth.keys", "null",
+        "' OR '1'='1", "x' UNION SELECT 'key' --", "\\u0000", "$(id)", "|cat /etc/passwd", "0", "-1", "%00",
+        "key\\u0000", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "auth.keys", "null",
     };
     for (size_t i = 0; i < sizeof kids / sizeof *kids; i++)
         refuse_header(kid, kids[i]);
@@ -187,9 +188,10 @@ static void test_keys_inside_the_token(void **state)
 {
     (void)state;
     static const char *const fields[] = {
-        "\"jku\":\"https://evil.example/jwks.json\"", "\"jku\":\"http://127.0.0.1:1/\"", "\"x5u\":\"https://evil.example/x.pem\"",
-        "\"x5c\":[\"MIIB\"]", "\"x5t\":\"AAAA\"", "\"x5t#S256\":\"AAAA\"", "\"crit\":[\"exp\"]", "\"crit\":[\"b64\"],\"b64\":false",
-        "\"b64\":false", "\"b64\":true", "\"zip\":\"DEF\"", "\"cty\":\"JWT\"", "\"enc\":\"A128GCM\"", "\"iss\":\"wardscribe\"",
+        "\"jku\":\"https://evil.example/jwks.json\"", "\"jku\":\"http://127.0.0.1:1/\"",
+        "\"x5u\":\"https://evil.example/x.pem\"", "\"x5c\":[\"MIIB\"]", "\"x5t\":\"AAAA\"", "\"x5t#S256\":\"AAAA\"",
+        "\"crit\":[\"exp\"]", "\"crit\":[\"b64\"],\"b64\":false", "\"b64\":false", "\"b64\":true", "\"zip\":\"DEF\"",
+        "\"cty\":\"JWT\"", "\"enc\":\"A128GCM\"", "\"iss\":\"wardscribe\"",
         "\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
         "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}",
         "\"jwk\":{\"kty\":\"oct\",\"k\":\"\"}", "\"jwk\":null", "\"\":1",
@@ -223,14 +225,15 @@ static void test_claims(void **state)
     (void)snprintf(exp, sizeof exp, "\"exp\":%" PRId64, NOW_S + 600);
     (void)snprintf(iat, sizeof iat, "\"iat\":%" PRId64, NOW_S);
     (void)snprintf(nbf, sizeof nbf, "\"nbf\":%" PRId64, NOW_S);
-    static const int64_t bad_exp[] = { 0, -1, 1, NOW_S - 1, NOW_S, NOW_S + TOKEN_LIFE_MAX_S + 1, INT64_C(9007199254740993),
+    static const int64_t bad_exp[] = { 0, -1, 1, NOW_S - 1, NOW_S, NOW_S + TOKEN_LIFE_MAX_S + 1,
+                                       INT64_C(9007199254740993),
                                        INT64_MAX, INT64_MIN };
     for (size_t i = 0; i < sizeof bad_exp / sizeof *bad_exp; i++) {
         (void)snprintf(text, sizeof text, "\"exp\":%" PRId64, bad_exp[i]);
         refuse_payload(exp, text);
     }
-    static const char *const not_numbers[] = { "null", "\"1795440600\"", "1795440600.5", "1.7954406e9", "true", "[]", "{}",
-                                               "99999999999999999999" };
+    static const char *const not_numbers[] = { "null", "\"1795440600\"", "1795440600.5", "1.7954406e9", "true", "[]",
+                                               "{}", "99999999999999999999" };
     for (size_t i = 0; i < sizeof not_numbers / sizeof *not_numbers; i++) {
         (void)snprintf(text, sizeof text, "\"exp\":%s", not_numbers[i]);
         refuse_payload(exp, text);
@@ -245,25 +248,29 @@ static void test_claims(void **state)
     refuse_payload(iat, text);
     (void)snprintf(text, sizeof text, "\"iat\":%" PRId64, NOW_S - 1);
     refuse_payload(iat, text);      /* not what the jti says */
-    static const char *const others[] = { "\"Wardscribe\"", "\"\"", "null", "1", "[\"wardscribe\"]", "[\"wardscribe\",\"x\"]",
-                                          "\"wardscribe \"", "\"https://wardscribe\"", "\"wardscribe\\u0000\"", "{}" };
+    static const char *const others[] = { "\"Wardscribe\"", "\"\"", "null", "1", "[\"wardscribe\"]",
+                                          "[\"wardscribe\",\"x\"]", "\"wardscribe \"", "\"https://wardscribe\"",
+                                          "\"wardscribe\\u0000\"", "{}" };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         (void)snprintf(text, sizeof text, "\"iss\":%s", others[i]);
         refuse_payload("\"iss\":\"wardscribe\"", text);
         (void)snprintf(text, sizeof text, "\"aud\":%s", others[i]);
         refuse_payload("\"aud\":\"wardscribe\"", text);
     }
-    static const char *const roles[] = { "\"root\"", "\"ADMIN\"", "\"\"", "null", "[\"admin\"]", "\"nurse,admin\"", "\"admin\\u0000\"" };
+    static const char *const roles[] = { "\"root\"", "\"ADMIN\"", "\"\"", "null", "[\"admin\"]", "\"nurse,admin\"",
+                                         "\"admin\\u0000\"" };
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
         refuse_payload("\"nurse\"", roles[i]);
-    static const char *const subjects[] = { "\"0\"", "\"-1\"", "\"\"", "7", "\"7 \"", "\"x\"", "null", "\"99999999999999999999\"", "\"1e1\"" };
+    static const char *const subjects[] = { "\"0\"", "\"-1\"", "\"\"", "7", "\"7 \"", "\"x\"", "null",
+                                            "\"99999999999999999999\"", "\"1e1\"" };
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
         refuse_payload("\"7\"", subjects[i]);
     static const char *const names[] = { "\"\"", "null", "1", "\"a\\nb\"", "\"an\\u0000na\"" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         refuse_payload("\"anna\"", names[i]);
     static const char *const jtis[] = { "", "x", "0006613b89d6c000", "-006613b89d6c000.AAAAAAAAAAAAAAAAAAAAAA",
-                                        "ffffffffffffffff.AAAAAAAAAAAAAAAAAAAAAA", "0000000000000000.AAAAAAAAAAAAAAAAAAAAAA" };
+                                        "ffffffffffffffff.AAAAAAAAAAAAAAAAAAAAAA",
+                                        "0000000000000000.AAAAAAAAAAAAAAAAAAAAAA" };
     for (size_t i = 0; i < sizeof jtis / sizeof *jtis; i++)
         refuse_payload(jti, jtis[i]);
     static const char *const missing[] = { "\"iss\":\"wardscribe\",", "\"aud\":\"wardscribe\",", "\"sub\":\"7\",",

@@ -40,8 +40,8 @@ static bool load_window(struct summarizer *s, struct arena *arena, const struct 
                         struct window *out, struct err *err)
 {
     struct reading *readings;
-    *out = (struct window){ .patient = registry_find(s->registry, summary->patient_id), .from_us = summary->window_start_us,
-                            .to_us = summary->window_end_us };
+    *out = (struct window){ .patient = registry_find(s->registry, summary->patient_id),
+                            .from_us = summary->window_start_us, .to_us = summary->window_end_us };
     if (!window_json_alerts(document, arena, out, err) ||
         !store_readings(s->store, arena, out->patient, out->from_us, out->to_us, WINDOW_READINGS_MAX, &readings,
                         &out->reading_count, err))
@@ -162,8 +162,8 @@ static void ask_back(const struct feedback *feedback, struct http_reply *reply)
     struct json_writer w = json_write(reply->body);
     json_put_object(&w, NULL);
     json_put_text(&w, "detail",
-                  "The text claims what the data do not show, or leaves out an open critical alarm. Change it, or send it again "
-                                "with \"confirm\": true: it is then kept for the record, and not learned from.");
+                  "The text claims what the data do not show, or leaves out an open critical alarm. Change it, or send "
+                  "it again with \"confirm\": true: it is then kept for the record, and not learned from.");
     json_put_text(&w, "type", "about:blank");
     json_put_text(&w, "title", "Conflict");
     json_put_int(&w, "status", reply->status);

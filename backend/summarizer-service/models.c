@@ -143,7 +143,8 @@ static void health_window(struct reading readings[5], struct window *out)
                                         .value_milli = { (88 + 8 * i) * 1000, (97 - 2 * i) * 1000, 128000, 82000,
                                                          37500, 18000 } };
     }
-    *out = (struct window){ .patient = 1, .from_us = readings[0].time_us, .to_us = readings[4].time_us + 1, .readings = readings, .reading_count = 5 };
+    *out = (struct window){ .patient = 1, .from_us = readings[0].time_us, .to_us = readings[4].time_us + 1,
+                            .readings = readings, .reading_count = 5 };
 }
 
 static bool answers_health_prompt(struct served *served, const struct clock *clock, struct err *err)

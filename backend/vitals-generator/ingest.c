@@ -136,7 +136,8 @@ void vitals_ingest(void *context, struct http_request *request, struct http_repl
     struct vitals *vitals = context;
     struct err err = { 0 };
     struct harvest *h = arena_alloc(request->arena, sizeof *h);
-    *h = (struct harvest){ .vitals = vitals, .request = request, .now_us = clock_now_us(vitals->clock), .default_source = "http" };
+    *h = (struct harvest){ .vitals = vitals, .request = request, .now_us = clock_now_us(vitals->clock),
+                           .default_source = "http" };
     ingest_answer_init(&h->answer);
     if (!ndjson_parse(request->body, request->body_size, h->now_us, take_line, h, &h->answer, &err)) {
         fail_answer(h, reply, &err);

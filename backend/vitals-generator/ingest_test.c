@@ -71,14 +71,16 @@ static void write_lines(struct bench *b, int count)
     char stamp[TIME_TEXT_SIZE];
     buf_reset(&b->body);
     for (int i = 0; i < count; i++)
-        buf_printf(&b->body, "{\"patient_id\":\"P1\",\"timestamp\":\"%s\",\"heartRate\":70}\n", time_format(b->newest_us += US_PER_S, stamp));
+        buf_printf(&b->body, "{\"patient_id\":\"P1\",\"timestamp\":\"%s\",\"heartRate\":70}\n",
+                   time_format(b->newest_us += US_PER_S, stamp));
     assert_false(b->body.overflow);
 }
 
 static struct memory_exchange *post(struct bench *b)
 {
-    struct memory_call call = { .method = HTTP_POST, .target = "/api/ingest/vitals", .content_type = "application/x-ndjson",
-                                .body = b->body.data, .body_size = b->body.length };
+    struct memory_call call = { .method = HTTP_POST, .target = "/api/ingest/vitals",
+                                .content_type = "application/x-ndjson", .body = b->body.data,
+                                .body_size = b->body.length };
     return memory_http_call(&b->http, &call);
 }
 

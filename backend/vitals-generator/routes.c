@@ -129,10 +129,12 @@ static bool answer_raw(struct vitals *vitals, struct arena *arena, uint32_t numb
 }
 
 /* The range: `from` and `to`, or the last `hours` (of the patient's own time when it lives in a replay). */
-static bool history_range(struct vitals *vitals, const struct http_request *request, int64_t *from_us, int64_t *to_us, struct err *err)
+static bool history_range(struct vitals *vitals, const struct http_request *request, int64_t *from_us, int64_t *to_us,
+                          struct err *err)
 {
     int64_t hours, now_us = clock_now_us(vitals->clock) + US_PER_S;
-    if (!http_query_int(request, "hours", 1, 24, 1, &hours, err) || !http_query_time(request, "to", now_us, to_us, err) ||
+    if (!http_query_int(request, "hours", 1, 24, 1, &hours, err) ||
+        !http_query_time(request, "to", now_us, to_us, err) ||
         !http_query_time(request, "from", *to_us - hours * US_PER_HOUR, from_us, err))
         return false;
     return *from_us < *to_us || err_set(err, ERR_INPUT, "from: must be before to");
@@ -173,7 +175,8 @@ static bool take_text(const struct json *root, const char *key, char *to, size_t
 
 static bool take_person(const struct json *root, struct patient_row *row, struct err *err)
 {
-    static const char *const known[] = { "id", "name", "bedNumber", "age", "gender", "diagnosis", "attendingPhysician", NULL };
+    static const char *const known[] = { "id", "name", "bedNumber", "age", "gender", "diagnosis", "attendingPhysician",
+                                         NULL };
     int64_t age = row->age;
     if (!json_only(root, known, err) || !take_text(root, "name", row->name, sizeof row->name, err) ||
         !take_text(root, "bedNumber", row->bed, sizeof row->bed, err) ||
