@@ -3,18 +3,25 @@
 /* What "recent" means for a patient whose device sends every second: the last quarter of an hour. */
 #define WINDOW_US (15 * US_PER_MIN)
 
+/* 500 points of 400 days are days, and a day's end may be 24 hours after its last reading: the newest point is drawn
+ * finer until it is a minute at most. */
 static bool newest_time(struct summarizer *s, struct arena *arena, uint32_t patient, int64_t *out, struct err *err)
 {
-    struct history history;
-    int64_t now_us = clock_now_us(s->clock);
+    int64_t now_us = clock_now_us(s->clock), from_us = now_us - 400 * US_PER_DAY, to_us = now_us + US_PER_HOUR;
+    struct history history = { .bucket_us = INT64_MAX };
     *out = 0;
-    if (!store_history(s->store, arena, patient, now_us - 400 * US_PER_DAY, now_us + US_PER_HOUR, 500, &history, err))
-        return false;
-    for (int vital = 0; vital < VITAL_COUNT; vital++)
-        for (size_t i = 0; i < history.count[vital]; i++) {
-            int64_t end = history.points[vital][i].time_us + (history.bucket_us ? history.bucket_us : 1);
-            *out = end > *out ? end : *out;
-        }
+    while (history.bucket_us > US_PER_MIN) {
+        int64_t newest_us = 0, before_us = history.bucket_us;
+        if (!store_history(s->store, arena, patient, from_us, to_us, 500, &history, err))
+            return false;
+        for (int vital = 0; vital < VITAL_COUNT; vital++)
+            for (size_t i = 0; i < history.count[vital]; i++)
+                newest_us = history.points[vital][i].time_us > newest_us ? history.points[vital][i].time_us : newest_us;
+        if (!newest_us || history.bucket_us >= before_us)
+            break;
+        from_us = newest_us;
+        *out = to_us = newest_us + (history.bucket_us ? history.bucket_us : 1);
+    }
     return true;
 }
 
