@@ -86,11 +86,11 @@ def problem_of(reply, status):
     return problem["detail"]
 
 
-def probe_all(ward, token, seconds=1.0):
+def probe_all(ward, token, seconds=1.0, methods=("GET", "POST", "PUT", "PATCH", "DELETE")):
     """Every operation once, on port 3000: {(method, path): reply, or None when it waits}."""
     answers = {}
     with httpx.Client(base_url=ward.url(), headers={"Authorization": f"Bearer {token}"}) as client:
-        for method, path, operation in HTTP:
+        for method, path, operation in [o for o in HTTP if o[0] in methods]:
             try:
                 answers[method, path] = client.request(method, filled(path, operation), content=None if method == "GET" else b"{}", timeout=seconds)
             except httpx.TimeoutException:
@@ -102,7 +102,44 @@ def listed(status):
     return {(method, path) for method, path, operation in HTTP if str(status) in operation["responses"]}
 
 
-def test_when_the_pool_is_full_every_slow_path_says_429_and_the_others_answer(make_ward):
+def routes_flagged(flag):
+    found = set()
+    for source in (ROOT / "backend").rglob("*.c"):
+        found |= set(re.findall(r'\{ HTTP_([A-Z]+), +"([^"]+)", +\w+, +' + flag, source.read_text()))
+    return found
+
+
+def test_what_is_read_is_answered_while_every_writer_waits_for_a_disk_that_stalls(make_ward):
+    ward = make_ward()
+    token = ward.login()
+    with ward.client(token) as client:
+        client.post("/api/ingest/vitals", json=reading("R1", heartRate=80)).raise_for_status()
+        ward.disk.set("wait")
+        writes = [("POST", "/api/patients", lambda i: {"id": f"B{i}", "name": f"Bed {i}"}), ("POST", "/api/patients/R1/pause", lambda i: {"minutes": 1}),
+                  ("PUT", "/api/patients/R1/limits", lambda i: {"heart_rate": {"warning_high": 120}}), ("PATCH", "/api/patients/R1", lambda i: {"bedNumber": f"7-{i}"}),
+                  ("POST", "/api/patients/R1/resume", lambda i: {}), ("POST", "/api/model/trigger-summary", lambda i: {"patientId": "R1"}),
+                  ("POST", "/api/auth/users", lambda i: {"username": f"new-{i}", "password": "long-enough-secret", "role": "nurse"})]
+        waiting = []
+        for i in range(8 * len(writes)):  # eight of each: more than the 4 threads of either pool
+            method, path, body = writes[i % len(writes)]
+            waiting.append(socket.create_connection(("127.0.0.1", 3000 + ward.offset)))
+            waiting[-1].sendall(request_bytes(ward, token, method, path, json.dumps(body(i)).encode()))
+        critical = socket.create_connection(("127.0.0.1", 8001 + ward.offset))
+        critical.sendall(request_bytes(ward, token, "POST", "/api/ingest/vitals", json.dumps(reading("R1", heartRate=150)).encode()))
+        time.sleep(1)
+        answers = probe_all(ward, token, seconds=3, methods=("GET",))
+        assert [path for (_, path), reply in answers.items() if reply is None] == []
+        assert {reply.status_code for reply in answers.values()} <= {200, 404}, answers
+        assert [a["type"] for a in client.get("/api/patients/R1").json()["activeAlerts"]] == ["Tachycardia Alert"]
+        early = [(writes[i % len(writes)][:2], read_answer(c, 1)) for i, c in enumerate(waiting) if select.select([c], [], [], 0)[0]]
+        assert not early and not select.select([critical], [], [], 0)[0], "answered before it was on disk"
+        ward.disk.set(None)
+        for i, connection in enumerate(waiting):
+            assert read_answer(connection, 20)[0] in (200, 201), writes[i % len(writes)][:2]
+        assert read_answer(critical, 20)[0] == 200
+
+
+def test_when_the_pool_is_full_every_path_that_writes_says_429_and_the_others_answer(make_ward):
     ward = make_ward("--set", "http.pool_threads=1")
     token = ward.login()
     with ward.client(token) as client:
@@ -125,12 +162,12 @@ def test_when_the_pool_is_full_every_slow_path_says_429_and_the_others_answer(ma
     busy = {key for key, reply in answers.items() if reply is not None and reply.status_code == 429}
     for key in busy:
         assert "slow requests" in problem_of(answers[key], 429)
-    slow = set()
-    for source in (ROOT / "backend").rglob("*.c"):
-        slow |= set(re.findall(r'\{ HTTP_([A-Z]+), +"([^"]+)", +\w+, +ROUTE_SLOW', source.read_text()))
-    assert busy == slow and len(slow) > 20
+    writing = routes_flagged("ROUTE_WRITES")
+    assert busy == writing and len(writing) > 10
     assert busy - listed(429) == set(), "not in openapi.yaml"
-    for path in ("/health", "/ready", "/metrics", "/api/auth/me", "/api/patients/{id}", "/api/patients/{id}/vitals"):
+    assert (reading_slowly := routes_flagged("ROUTE_SLOW")) and reading_slowly - listed(429) == set()
+    for path in ("/health", "/ready", "/metrics", "/api/auth/me", "/api/patients", "/api/patients/{id}", "/api/patients/{id}/vitals",
+                 "/api/alerts/{patient_id}/history", "/api/summaries", "/api/audit"):
         assert answers["GET", path].status_code == 200, path
     ward.disk.set(None)
     for i, connection in enumerate(waiting):

@@ -410,18 +410,18 @@ static void discharge_patient(void *context, struct http_request *request, struc
 
 static const struct http_route routes[] = {
     /* clang-format off */
-    { HTTP_GET,  "/api/alerts",                        RIGHT_READ,          ROUTE_SLOW, list_ward,          NULL },
-    { HTTP_GET,  "/api/alerts/{patient_id}",           RIGHT_READ,          ROUTE_SLOW, list_patient_open,  NULL },
-    { HTTP_GET,  "/api/alerts/{patient_id}/history",   RIGHT_READ,          ROUTE_SLOW, list_history,       NULL },
-    { HTTP_GET,  "/api/alerts/{patient_id}/recent",    RIGHT_READ,          ROUTE_SLOW, list_recent,        NULL },
-    { HTTP_POST, "/api/alerts/{alert_id}/acknowledge", RIGHT_ALARM_RESPOND, ROUTE_SLOW, acknowledge_alert,  NULL },
-    { HTTP_POST, "/api/analyze",                       RIGHT_READ,          ROUTE_SLOW, analyze,            NULL },
-    { HTTP_GET,  "/api/limits/defaults",               RIGHT_READ,          0,          get_default_limits, NULL },
-    { HTTP_GET,  "/api/patients/{id}/limits",          RIGHT_READ,          0,          get_limits,         NULL },
-    { HTTP_PUT,  "/api/patients/{id}/limits",          RIGHT_LIMITS,        ROUTE_SLOW, put_limits,         NULL },
-    { HTTP_POST, "/api/patients/{id}/pause",           RIGHT_ALARM_RESPOND, ROUTE_SLOW, pause_alarms,       NULL },
-    { HTTP_POST, "/api/patients/{id}/resume",          RIGHT_ALARM_RESPOND, ROUTE_SLOW, resume_alarms,      NULL },
-    { HTTP_POST, "/api/patients/{id}/discharge",       RIGHT_LIMITS,        ROUTE_SLOW, discharge_patient,  NULL },
+    { HTTP_GET,  "/api/alerts",                        RIGHT_READ,          ROUTE_SLOW,   list_ward,          NULL },
+    { HTTP_GET,  "/api/alerts/{patient_id}",           RIGHT_READ,          ROUTE_SLOW,   list_patient_open,  NULL },
+    { HTTP_GET,  "/api/alerts/{patient_id}/history",   RIGHT_READ,          ROUTE_SLOW,   list_history,       NULL },
+    { HTTP_GET,  "/api/alerts/{patient_id}/recent",    RIGHT_READ,          ROUTE_SLOW,   list_recent,        NULL },
+    { HTTP_POST, "/api/alerts/{alert_id}/acknowledge", RIGHT_ALARM_RESPOND, ROUTE_WRITES, acknowledge_alert,  NULL },
+    { HTTP_POST, "/api/analyze",                       RIGHT_READ,          ROUTE_SLOW,   analyze,            NULL },
+    { HTTP_GET,  "/api/limits/defaults",               RIGHT_READ,          0,            get_default_limits, NULL },
+    { HTTP_GET,  "/api/patients/{id}/limits",          RIGHT_READ,          0,            get_limits,         NULL },
+    { HTTP_PUT,  "/api/patients/{id}/limits",          RIGHT_LIMITS,        ROUTE_WRITES, put_limits,         NULL },
+    { HTTP_POST, "/api/patients/{id}/pause",           RIGHT_ALARM_RESPOND, ROUTE_WRITES, pause_alarms,       NULL },
+    { HTTP_POST, "/api/patients/{id}/resume",          RIGHT_ALARM_RESPOND, ROUTE_WRITES, resume_alarms,      NULL },
+    { HTTP_POST, "/api/patients/{id}/discharge",       RIGHT_LIMITS,        ROUTE_WRITES, discharge_patient,  NULL },
     /* clang-format on */
 };
 

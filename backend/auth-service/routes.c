@@ -1,7 +1,7 @@
 /* routes.c - the requests of /api/auth and /api/audit.
  *
  * What hashes a password is put aside (http_defer) and runs on worker.h's threads; what only waits
- * for the disk runs on the server's pool (ROUTE_SLOW); the rest answers at once. */
+ * for the disk runs on a pool of the server (ROUTE_WRITES); the rest answers at once. */
 #include "auth-service/audit.h"
 #include "auth-service/internal.h"
 #include "auth-service/secrets.h"
@@ -477,14 +477,14 @@ static void handle_audit_verify(void *context, struct http_request *request, str
 
 static const struct http_route routes[] = {
     { HTTP_POST, "/api/auth/login", RIGHT_PUBLIC, 0, handle_login, NULL },
-    { HTTP_POST, "/api/auth/logout", RIGHT_SELF, ROUTE_SLOW, handle_logout, NULL },
+    { HTTP_POST, "/api/auth/logout", RIGHT_SELF, ROUTE_WRITES, handle_logout, NULL },
     { HTTP_GET, "/api/auth/verify", RIGHT_SELF, 0, handle_verify, NULL },
     { HTTP_GET, "/api/auth/me", RIGHT_SELF, 0, handle_me, NULL },
     { HTTP_POST, "/api/auth/password", RIGHT_SELF, 0, handle_password, NULL },
     { HTTP_GET, "/api/auth/users", RIGHT_ADMIN, 0, handle_users, NULL },
     { HTTP_POST, "/api/auth/users", RIGHT_ADMIN, 0, handle_add_user, NULL },
     { HTTP_PATCH, "/api/auth/users/{username}", RIGHT_ADMIN, 0, handle_change_user, NULL },
-    { HTTP_POST, "/api/auth/keys/rotate", RIGHT_ADMIN, ROUTE_SLOW, handle_rotate, NULL },
+    { HTTP_POST, "/api/auth/keys/rotate", RIGHT_ADMIN, ROUTE_WRITES, handle_rotate, NULL },
     { HTTP_GET, "/api/auth/jwks", RIGHT_PUBLIC, 0, handle_jwks, NULL },
     { HTTP_GET, "/api/audit", RIGHT_ADMIN, ROUTE_SLOW, handle_audit, NULL },
     { HTTP_GET, "/api/audit/verify", RIGHT_ADMIN, ROUTE_SLOW, handle_audit_verify, NULL },

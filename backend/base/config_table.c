@@ -31,7 +31,7 @@ const struct config_key config_keys[] = {
          "Origins, separated by commas, that may open WebSockets beside our own host: https://ward.example"),
     INT("http.threads", http.threads, "2", 1, 64, "Network threads per port."),
     INT("http.pool_threads", http.pool_threads, "4", 1, 64,
-        "Threads for slow requests: history, passwords, summaries."),
+        "Threads for slow requests, and as many for those that wait for the disk."),
     TEXT("http.dashboard_dir", http.dashboard_dir, "", 0, "Folder with the built dashboard; empty: none is served."),
 
     CHOICE("store.engine", store.engine, "sqlite", engines,

@@ -8,7 +8,8 @@
  * Order:      headers are read → route found → authorize() → only then is a body read (an
  *             unauthenticated body is never read beyond 16 KiB nor parsed).
  * Threads:    a handler runs on the connection's network thread and must not block; a ROUTE_SLOW
- *             handler runs on the pool.  A handler may http_defer() and be answered later from any
+ *             handler runs on the pool; one that waits for the disk (ROUTE_WRITES) on a pool of its own,
+ *             so that a disk that stalls takes no thread from what is read.  A handler may http_defer() and be answered later from any
  *             thread with http_finish().
  * Lifetime:   request, its strings and reply live in the request's arena until the reply is sent.
  * Bounds:     see bounds.h; 413 and 429 with Retry-After at the limits. */
@@ -94,7 +95,12 @@ void live_add_tick(struct http_server *server, int interval_ms, live_tick *tick,
 void live_wake(struct http_server *server);                    /* any thread */
 
 /* ---- routes ---- */
-enum { ROUTE_SLOW = 1, ROUTE_WS = 2, ROUTE_BIG_BODY = 4 /* HTTP_BODY_SIZE_MAX, gzip allowed */ };
+enum {
+    ROUTE_SLOW = 1,                   /* reads from the store, or computes */
+    ROUTE_WS = 2,
+    ROUTE_BIG_BODY = 4,               /* HTTP_BODY_SIZE_MAX, gzip allowed */
+    ROUTE_WRITES = 8,                 /* slow, and waits until the disk has it */
+};
 struct http_route {
     enum http_method method;
     const char *pattern;
@@ -113,7 +119,7 @@ struct http_server_options {
     const struct clock *clock;
     const char *bind;                 /* "127.0.0.1", "0.0.0.0", "::" */
     int threads;                      /* per port */
-    int pool_threads;                 /* for ROUTE_SLOW */
+    int pool_threads;                 /* for ROUTE_SLOW, and as many for ROUTE_WRITES */
     /* Fills identity or fails (ERR_AUTH, ERR_FORBIDDEN).  Runs before any body is read.  For ROUTE_WS
      * it is called only when a header, subprotocol or query carries a token. */
     bool (*authorize)(void *context, struct http_request *request, const char *token, int right, struct err *err);

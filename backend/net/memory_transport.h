@@ -1,6 +1,6 @@
 /* memory_transport.h - HTTP without a socket: a test calls a service's routes on its own thread.
  *
- * As net/mhd.c: route, authorize, then the body; ROUTE_SLOW handlers run at once.  A handler that
+ * As net/mhd.c: route, authorize, then the body; ROUTE_SLOW and ROUTE_WRITES handlers run at once.  A handler that
  * defers is answered later, when whoever finishes it does.  A WebSocket is one end of a socketpair.
  * Owner: the caller frees every exchange, after it was answered, and closes its socket. */
 #ifndef NET_MEMORY_TRANSPORT_H

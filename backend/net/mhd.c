@@ -4,8 +4,8 @@
  *   first call   headers are in: route, authorize, Content-Length against the bound.  A "no" is
  *                answered here, before any of the body is read.
  *   more calls   the body, piece by piece, into one buffer.
- *   last call    gunzip, then the handler; ROUTE_SLOW and deferred requests are suspended and come
- *                back here with their reply written. */
+ *   last call    gunzip, then the handler; ROUTE_SLOW, ROUTE_WRITES and deferred requests are suspended
+ *                and come back here with their reply written. */
 #include "base/gzip.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -50,7 +50,7 @@ struct http_server {
     struct port ports[PORTS_MAX];
     int port_count;
     struct static_files *files;
-    struct http_pool *pool;
+    struct http_pool *pool, *write_pool;  /* ROUTE_SLOW, ROUTE_WRITES */
     struct live *live;
     atomic_int in_flight;
     atomic_bool stopping;                 /* new requests are told to go elsewhere */
@@ -475,10 +475,11 @@ static enum MHD_Result run(struct mhd_request *r)
     struct err err = { 0 };
     if (!take_body(r, &err))
         return send_error(r, &err);
-    if (r->request.route->flags & ROUTE_SLOW) {
+    if (r->request.route->flags & (ROUTE_SLOW | ROUTE_WRITES)) {
+        const struct http_server *server = r->port->server;
         r->in_pool = true;
         suspend(r);
-        if (http_pool_submit(r->port->server->pool, run_slow, r))
+        if (http_pool_submit(r->request.route->flags & ROUTE_WRITES ? server->write_pool : server->pool, run_slow, r))
             return MHD_YES;
         err_set(&err, ERR_BUSY, "Too many slow requests wait already");
         http_reply_error(&r->reply, &err);
@@ -539,6 +540,7 @@ bool http_server_new(const struct http_server_options *options, struct http_serv
         return false;
     }
     server->pool = http_pool_new(options->pool_threads > 0 ? options->pool_threads : 2);
+    server->write_pool = http_pool_new(options->pool_threads > 0 ? options->pool_threads : 2);
     server->live = live_new(server, options->clock);
     metric_register(&requests_2xx);
     metric_register(&requests_4xx);
@@ -621,6 +623,7 @@ void http_server_free(struct http_server *server)
     if (!server)
         return;
     http_pool_free(server->pool);
+    http_pool_free(server->write_pool);
     live_free(server->live);
     static_files_free(server->files);
     mem_free(server);

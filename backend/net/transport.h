@@ -39,7 +39,7 @@ void static_files_free(struct static_files *files);
 /* The file of `path`; index.html for paths without a dot; NULL: none. */
 const struct static_file *static_files_find(const struct static_files *files, const char *path);
 
-/* ---- the pool for ROUTE_SLOW, pool.c ---- */
+/* ---- a pool for ROUTE_SLOW or ROUTE_WRITES, pool.c ---- */
 struct http_pool;
 typedef void http_pool_work(void *work);
 struct http_pool *http_pool_new(int threads);

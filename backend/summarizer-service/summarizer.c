@@ -9,7 +9,8 @@
 
 enum { LIST_DEFAULT = 50, LIST_MAX = 1000, ARENA_SIZE = 64 << 20 };
 
-/* Half of the pool's threads may wait for a model that is slow or hangs; the others answer what else is asked. */
+/* Half of the threads of the pool that writes may wait for a model that is slow or hangs; the others write what else
+ * is asked. */
 static bool may_wait(struct summarizer *s)
 {
     int most = s->config->http.pool_threads / 2;
@@ -181,11 +182,11 @@ static void give_feedback(void *context, struct http_request *request, struct ht
 }
 
 static const struct http_route routes[] = {
-    { HTTP_GET,  "/api/summaries",              RIGHT_READ,    ROUTE_SLOW, get_all,     NULL },
-    { HTTP_GET,  "/api/summaries/{patient_id}", RIGHT_READ,    ROUTE_SLOW, get_patient, NULL },
-    { HTTP_POST, "/api/model/trigger-summary",  RIGHT_SUMMARY, ROUTE_SLOW, trigger,     NULL },
-    { HTTP_GET,  "/api/model/info",             RIGHT_READ,    ROUTE_SLOW, model_info,  NULL },
-    { HTTP_POST, "/api/summaries/{id}/feedback", RIGHT_SUMMARY, ROUTE_SLOW, give_feedback, NULL },
+    { HTTP_GET,  "/api/summaries",              RIGHT_READ,    ROUTE_SLOW,   get_all,     NULL },
+    { HTTP_GET,  "/api/summaries/{patient_id}", RIGHT_READ,    ROUTE_SLOW,   get_patient, NULL },
+    { HTTP_POST, "/api/model/trigger-summary",  RIGHT_SUMMARY, ROUTE_WRITES, trigger,     NULL },
+    { HTTP_GET,  "/api/model/info",             RIGHT_READ,    ROUTE_SLOW,   model_info,  NULL },
+    { HTTP_POST, "/api/summaries/{id}/feedback", RIGHT_SUMMARY, ROUTE_WRITES, give_feedback, NULL },
 };
 
 struct http_routes summarizer_routes(struct summarizer *s)

@@ -255,9 +255,9 @@ static void admit_patient(void *context, struct http_request *request, struct ht
 static const struct http_route routes[] = {
     /* clang-format off */
     { HTTP_GET,   "/api/patients",                       RIGHT_READ,         ROUTE_SLOW,     list_patients, NULL },
-    { HTTP_POST,  "/api/patients",                       RIGHT_PATIENT_EDIT, ROUTE_SLOW,     admit_patient, NULL },
+    { HTTP_POST,  "/api/patients",                       RIGHT_PATIENT_EDIT, ROUTE_WRITES,   admit_patient, NULL },
     { HTTP_GET,   "/api/patients/{id}",                  RIGHT_READ,         0,              get_patient,   NULL },
-    { HTTP_PATCH, "/api/patients/{id}",                  RIGHT_PATIENT_EDIT, ROUTE_SLOW,     edit_patient,  NULL },
+    { HTTP_PATCH, "/api/patients/{id}",                  RIGHT_PATIENT_EDIT, ROUTE_WRITES,   edit_patient,  NULL },
     { HTTP_GET,   "/api/patients/{id}/vitals",           RIGHT_READ,         0,              get_vitals,    NULL },
     { HTTP_GET,   "/api/patients/{id}/vitals/history",   RIGHT_READ,         ROUTE_SLOW,     get_history,   NULL },
     { HTTP_POST,  "/api/ingest/vitals",                  RIGHT_INGEST,       ROUTE_BIG_BODY, vitals_ingest, NULL },
