@@ -8,7 +8,8 @@
  *   kept       every acknowledged reading is stored once, and none that was never sent
  *   alarmed    every acknowledged critical reading lies within an episode of its alarm
  *   once       episodes of one alarm of a patient do not overlap; what the engine has open, the store has
- *   visible    where the newest stored value is critical, its alarm is open
+ *   visible    where the newest stored value is critical, its alarm is open, unless a newer one that came and was
+ *              refused ended it
  *   silent     a device that says nothing any more is reported, at the end
  *   audited    the audit chain verifies
  * and the same seed gives the same events, hash for hash.  A failing seed is printed. */
@@ -30,7 +31,7 @@ struct device {
     uint32_t number;                    /* of the patient; 0: not known yet */
     struct reading sent[SECONDS_MAX + 64]; /* one a second, in order */
     bool acked[SECONDS_MAX + 64];
-    size_t count, first_unacked;
+    size_t count, first_unacked, posted; /* posted: those below came to the server at least once */
     struct memory_exchange *flight;     /* the request that is under way */
     size_t flight_from, flight_count;
     bool answered;
@@ -57,7 +58,6 @@ struct sim {
     struct device devices[DEVICES];
     struct memory_exchange *dead[FLIGHT_MAX]; /* of a process that is gone; freed with its store */
     size_t dead_count;
-    bool disk_failed;                   /* one of the disks before */
     bool gone;                          /* the process is dead: nobody hears its answers */
     int fault_left, disk_number;
     long cuts, acked, alerts_seen, refused;
@@ -137,7 +137,6 @@ static void drain_screen(struct sim *sim)
 static void end_process(struct sim *sim)
 {
     crash_disk_fail(sim->disk, 0, 0, 0, 0);
-    sim->disk_failed = sim->disk_failed || crash_disk_failed(sim->disk);
     sim->gone = true;
     for (int d = 0; d < DEVICES; d++) {
         struct device *device = &sim->devices[d];
@@ -214,6 +213,8 @@ static void post(struct sim *sim, struct device *device)
     device->flight_from = device->first_unacked;
     device->flight_count = count < left ? count : left;
     device->answer_lost = pick(sim, 20) == 0;
+    if (device->posted < device->flight_from + device->flight_count)
+        device->posted = device->flight_from + device->flight_count;
     buf_init(&body, 1 << 20);
     for (size_t i = 0; i < device->flight_count; i++)
         write_line(&body, device, &device->sent[device->flight_from + i]);
@@ -290,15 +291,32 @@ static void check_kept(struct sim *sim, struct device *device, struct arena *are
         device->newest_stored = rows[count - 1];
 }
 
-/* After a restart the engine knows what the store knows. */
+static bool is_critical(const struct reading *reading, int type)
+{
+    int32_t value = reading_usable(reading, alert_rules[type].vital);
+    return value != VITAL_ABSENT &&
+           limits_judge(&alarm_limits_default, (enum alert_type)type, value) == SEVERITY_CRITICAL;
+}
+
+static bool ended_unstored(const struct device *device, int type)
+{
+    for (size_t i = 0; i < device->posted; i++) {
+        struct reading reading = device->sent[i];
+        reading_mark_implausible(&reading);
+        bool newer = reading.time_us > device->newest_stored.time_us;
+        if (newer && reading_usable(&reading, alert_rules[type].vital) != VITAL_ABSENT && !is_critical(&reading, type))
+            return true;
+    }
+    return false;
+}
+
+/* After a restart the engine knows what the store knows, and more where the disk refused it. */
 static void check_visible(struct sim *sim, struct device *device, struct arena *arena)
 {
     struct alert *open;
     size_t opened = engine_open_alerts(sim->alert.engine, device->number, arena, &open);
     for (int type = 0; device->has_stored && type < ALERT_RULE_COUNT; type++) {
-        int32_t value = reading_usable(&device->newest_stored, alert_rules[type].vital);
-        bool found = value == VITAL_ABSENT ||
-                     limits_judge(&alarm_limits_default, (enum alert_type)type, value) != SEVERITY_CRITICAL;
+        bool found = !is_critical(&device->newest_stored, type) || ended_unstored(device, type);
         for (size_t i = 0; i < opened && !found; i++)
             found = open[i].type == type;
         if (!found)
@@ -323,14 +341,10 @@ static void check_alarmed(struct sim *sim, const struct device *device, const st
         if (!device->acked[i])
             continue;
         reading_mark_implausible(&reading);
-        for (int type = 0; type < ALERT_RULE_COUNT; type++) {
-            int32_t value = reading_usable(&reading, alert_rules[type].vital);
-            if (value != VITAL_ABSENT &&
-                limits_judge(&alarm_limits_default, (enum alert_type)type, value) == SEVERITY_CRITICAL &&
-                !covered(alerts, count, type, reading.time_us))
+        for (int type = 0; type < ALERT_RULE_COUNT; type++)
+            if (is_critical(&reading, type) && !covered(alerts, count, type, reading.time_us))
                 FAIL(sim, "%s: reading %zu, %s %d is critical and no alarm covers it", device->id, i,
-                     alert_type_slug((enum alert_type)type), value);
-        }
+                     alert_type_slug((enum alert_type)type), reading.value_milli[alert_rules[type].vital]);
     }
 }
 
@@ -347,8 +361,7 @@ static void print_episodes(const struct alert *alerts, size_t count, int type)
                             alerts[i].version, alerts[i].lost);
 }
 
-/* `alerts` newest first.  A silence that was told by a tick, or in spite of a reading, which the disk then refused is told
- * by the journal from another moment: where the disk failed, silences may overlap. */
+/* `alerts` newest first. */
 static void check_once(struct sim *sim, const struct device *device, const struct alert *alerts, size_t count)
 {
     for (int type = 0; type < ALERT_TYPE_COUNT; type++) {
@@ -356,9 +369,7 @@ static void check_once(struct sim *sim, const struct device *device, const struc
         for (size_t i = 0; i < count; i++) {
             if (alerts[i].type != type)
                 continue;
-            bool excused = type == ALERT_SENSOR && (sim->disk_failed || crash_disk_failed(sim->disk));
-            bool overlap = later && (alerts[i].state != ALERT_CLOSED ||
-                                     (!excused && alerts[i].end_us > later->onset_us));
+            bool overlap = later && (alerts[i].state != ALERT_CLOSED || alerts[i].end_us > later->onset_us);
             if (overlap)
                 print_episodes(alerts, count, type);
             if (overlap && alerts[i].state != ALERT_CLOSED)
@@ -552,7 +563,7 @@ struct outcome {
     long cuts, acked, alerts, refused;
 };
 
-static struct outcome simulate(uint64_t seed, int seconds)
+static struct sim *new_sim(uint64_t seed)
 {
     char name[32];
     struct sim *sim = mem_new(1, sizeof *sim);
@@ -564,15 +575,62 @@ static struct outcome simulate(uint64_t seed, int seconds)
     for (int d = 0; d < DEVICES; d++)
         (void)snprintf(sim->devices[d].id, sizeof sim->devices[d].id, "S%d", d + 1);
     start_process(sim);
-    for (int second = 0; second < seconds; second++)
-        one_second(sim);
-    calm_down(sim);
-    struct outcome outcome = { sim->hash, sim->cuts, sim->acked, sim->alerts_seen, sim->refused };
+    return sim;
+}
+
+static void free_sim(struct sim *sim)
+{
     end_process(sim);
     crash_disk_free(sim->disk);
     simulator_free(sim->simulator);
     mem_free(sim);
+}
+
+static struct outcome simulate(uint64_t seed, int seconds)
+{
+    struct sim *sim = new_sim(seed);
+    for (int second = 0; second < seconds; second++)
+        one_second(sim);
+    calm_down(sim);
+    struct outcome outcome = { sim->hash, sim->cuts, sim->acked, sim->alerts_seen, sim->refused };
+    free_sim(sim);
     return outcome;
+}
+
+static void send_now(struct sim *sim, int d, int32_t heart_rate_milli, int status)
+{
+    struct device *device = &sim->devices[d];
+    struct reading *reading = &device->sent[device->count++];
+    simulator_step(sim->simulator, (uint32_t)d, clock_now_us(&sim->clock.clock), reading, NULL);
+    for (int vital = 0; vital < VITAL_COUNT; vital++)
+        reading->value_milli[vital] = vital == VITAL_HEART_RATE ? heart_rate_milli : VITAL_ABSENT;
+    post(sim, device);
+    settle(sim);
+    assert_true(device->answered);
+    assert_int_equal(device->status, status);
+    take_answer(sim, device);
+}
+
+/* Its alarm was shown and is stored; with the number given to the next patient it would be that one's. */
+static void a_patient_whom_the_disk_refused_keeps_the_number(void **state)
+{
+    (void)state;
+    struct sim *sim = new_sim(1);
+    crash_disk_fail(sim->disk, CRASH_SYNC, 1, -1, SQLITE_IOERR_FSYNC);
+    send_now(sim, 0, 150000, 503);
+    crash_disk_fail(sim->disk, 0, 0, 0, 0);
+    fake_clock_advance(&sim->clock, 5 * US_PER_S);
+    settle(sim);
+    power_cut(sim);
+    send_now(sim, 1, 80000, 200);
+    struct arena arena;
+    struct alert *open;
+    arena_init(&arena, 1 << 20);
+    assert_int_equal(engine_open_alerts(sim->alert.engine, registry_find(sim->registry, "S2"), &arena, &open), 0);
+    assert_int_equal(engine_open_alerts(sim->alert.engine, registry_find(sim->registry, "S1"), &arena, &open), 1);
+    assert_int_equal(open->type, ALERT_TACHYCARDIA);
+    arena_free(&arena);
+    free_sim(sim);
 }
 
 static uint64_t first_seed = 1, seed_count = 200;
@@ -606,6 +664,7 @@ static void one_seed_repeats_a_whole_run(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_patient_whom_the_disk_refused_keeps_the_number),
         cmocka_unit_test(one_seed_repeats_a_whole_run),
         cmocka_unit_test(no_seed_loses_a_reading_or_an_alarm),
     };

@@ -18,13 +18,12 @@ enum {
     TICK_SLICE = 2000,           /* patients per tick: when all devices fall silent at once, 20,000 a second */
     PREFETCH_AHEAD = 6,          /* readings; bench/alarm */
     SNAPSHOT_SLICE = 1024,       /* states per store unit: about 1 MB */
+    UNIT_ALERTS_MAX = 2000,      /* alerts per store unit, each with its patient's state: 2 MB, some 20 ms */
     COMMAND_WAIT_S = 10,
     CATCH_UP_MS = 250,
-    KNOWN_MAX = 20000,           /* alerts that a recovery remembers: 2 MB */
 };
-/* How long a device holds back what was refused; the store's backoff is 2 s, a gateway's some minutes. */
-#define KNOWN_US (15 * US_PER_MIN)
 #define SNAPSHOT_EVERY_US (30 * US_PER_S)
+#define SLICE_EVERY_US (100 * US_PER_MS) /* readings that wait for the disk must not wait for all states */
 #define RETRY_EVERY_US US_PER_S
 #define PROGRESS_EVERY_US (2 * US_PER_S)
 
@@ -40,29 +39,28 @@ struct slot {
     uint32_t lag_minute;          /* the minute of lag_ms; lag_before_ms is of the one before */
     uint16_t lag_ms, lag_before_ms;
     bool dirty;
-    bool taken_over;              /* changed by what the store had open, which is in no journal */
 };
 
-/* An alert on its way to the store. */
-struct pending {
-    struct store_write write;     /* first: done() gets it back */
-    struct engine *engine;
-    struct pending *next;
-    size_t count;
-    struct alert alerts[];
-};
-
-/* A slice of the states on its way to the store.  The alarms do not wait for it. */
-struct saving {
+/* What goes to the store at once: alerts, the states they come from, patients whom the store does not know yet,
+ * and a slice of a cycle.  The alarms do not wait for it. */
+struct unit {
     struct store_write write;     /* first: done() gets it back */
     struct engine *engine;
     bool last;                    /* of its cycle */
-    size_t count, used;           /* rows, bytes */
+    size_t alert_count, patient_count, state_count, used; /* used: bytes */
     atomic_int outcome;           /* enum outcome */
-    struct snapshot_row rows[SNAPSHOT_SLICE];
-    unsigned char bytes[SNAPSHOT_SLICE * (ALARM_SAVE_SIZE_MAX + sizeof(int64_t))];
+    struct alert *alerts;
+    struct patient_row *patients;
+    struct snapshot_row *states;
+    unsigned char *bytes;
 };
 enum outcome { OUTCOME_NONE, OUTCOME_SAVED, OUTCOME_FAILED };
+enum { STATE_SIZE_MAX = ALARM_SAVE_SIZE_MAX + sizeof(int64_t) };
+
+struct changes {
+    struct alert *items;
+    size_t count, capacity;
+};
 
 struct engine {
     struct alert_service *service;
@@ -74,20 +72,16 @@ struct engine {
     uint32_t count;
     int64_t processed_seq, snapshot_seq, snapshot_us, cycle_seq;
     uint32_t cycle_at;            /* next patient of a running snapshot cycle; 0: none runs */
-    struct saving *saving;        /* NULL: none is under way */
-    struct alert *known;          /* what the store had of the time shortly before the start; sorted */
-    size_t known_count;
+    struct unit *unit;            /* the one that is under way; NULL: none is */
+    int64_t retry_us, slice_us;   /* not before, after one that failed; of the last slice */
+    atomic_bool in_flight;        /* the store has not answered it */
     struct alarm_limits defaults;
-    pthread_mutex_t failed_lock;
-    struct pending *failed;       /* could not be written; tried again */
-    int64_t retry_us;
-    atomic_int in_flight;         /* units that the store has not answered */
     atomic_llong looked_us;
     int64_t ticked_us, tick_seq;  /* tick_seq: of the newest tick in the stream */
     atomic_bool stopping;
     bool recovered;               /* the journal has been read: readings come live from now on */
-    struct alert *outbox;         /* changes of the slice at hand */
-    uint32_t outbox_count, outbox_capacity;
+    struct changes outbox;        /* of the batch at hand */
+    struct changes unwritten;     /* in no unit yet */
 };
 
 /* ---- states ---- */
@@ -132,113 +126,40 @@ static size_t count_open(struct engine *engine, uint32_t first, uint32_t last)
 
 /* ---- alerts out ---- */
 
-static int by_identity(const void *a, const void *b)
+static void add_changes(struct changes *to, const struct alert *alerts, size_t count)
 {
-    const struct alert *x = a, *y = b;
-    if (x->patient != y->patient)
-        return x->patient < y->patient ? -1 : 1;
-    if (x->onset_us != y->onset_us)
-        return x->onset_us < y->onset_us ? -1 : 1;
-    return (int)x->type - (int)y->type;
-}
-
-static const struct alert *known_alert(const struct engine *engine, const struct alert *alert)
-{
-    return engine->known_count ? bsearch(alert, engine->known, engine->known_count, sizeof *alert, by_identity) : NULL;
-}
-
-/* A reading that the disk refused, and that raised an alert and ended it, comes again after a restart and raises the
- * same alert: the store would take its first version for an old one. */
-static void continue_versions(const struct engine *engine, struct slot *slot, struct alarm_events *events)
-{
-    for (int i = 0; engine->known_count && engine->recovered && i < events->count; i++) {
-        const struct alert opened = events->items[i].alert;
-        const struct alert *known = events->items[i].change == ALARM_OPENED ? known_alert(engine, &opened) : NULL;
-        if (known && known->state != ALERT_CLOSED)
-            continue;
-        for (int j = i; known && j < events->count; j++)
-            if (by_identity(&events->items[j].alert, known) == 0)
-                events->items[j].alert.version += known->version;
-        if (known && slot->state.alerts[known->type].onset_us == known->onset_us)
-            slot->state.alerts[known->type].version += known->version;
+    if (to->count + count > to->capacity) {
+        size_t capacity = 2 * to->capacity + count + 256;
+        struct alert *bigger = mem_try_resize(to->items, capacity, sizeof *bigger);
+        CHECK(bigger != NULL);
+        to->items = bigger;
+        to->capacity = capacity;
     }
+    if (count)
+        memcpy(to->items + to->count, alerts, count * sizeof *alerts);
+    to->count += count;
 }
 
-static void keep_events(struct engine *engine, struct slot *slot, struct alarm_events *events)
+static void keep_events(struct engine *engine, struct slot *slot, const struct alarm_events *events)
 {
     slot->dirty = true;
-    continue_versions(engine, slot, events);
     for (int i = 0; i < events->count; i++) {
-        if (engine->outbox_count == engine->outbox_capacity) {
-            uint32_t capacity = engine->outbox_capacity ? engine->outbox_capacity * 2 : 256;
-            struct alert *bigger = mem_try_resize(engine->outbox, capacity, sizeof *bigger);
-            CHECK(bigger != NULL);
-            engine->outbox = bigger;
-            engine->outbox_capacity = capacity;
-        }
         enum alarm_change change = events->items[i].change;
         metric_add(&opened_total, change == ALARM_OPENED);
         metric_add(&open_now, (change == ALARM_OPENED) - (change == ALARM_CLOSED));
-        engine->outbox[engine->outbox_count++] = events->items[i].alert;
+        add_changes(&engine->outbox, &events->items[i].alert, 1);
     }
-}
-
-static void on_written(struct store_write *write, bool ok, const struct err *err)
-{
-    struct pending *pending = (struct pending *)write;
-    struct engine *engine = pending->engine;
-    if (ok) {
-        mem_free(pending);
-    } else {
-        log_warn("alerts not written, will be tried again", LOG_INT("alerts", (int64_t)pending->count), LOG_ERR(err));
-        (void)pthread_mutex_lock(&engine->failed_lock);
-        pending->next = engine->failed;
-        engine->failed = pending;
-        (void)pthread_mutex_unlock(&engine->failed_lock);
-    }
-    atomic_fetch_sub(&engine->in_flight, 1);
-}
-
-static void write_pending(struct engine *engine, struct pending *pending)
-{
-    struct err err = { 0 };
-    pending->write = (struct store_write){ .done = on_written, .alerts = pending->alerts,
-                                           .alert_count = pending->count };
-    atomic_fetch_add(&engine->in_flight, 1);
-    if (!store_submit(engine->service->store, &pending->write, &err))
-        on_written(&pending->write, false, &err);
 }
 
 static void send_outbox(struct engine *engine)
 {
-    uint32_t count = engine->outbox_count;
     struct err err = { 0 };
-    if (!count)
+    if (!engine->outbox.count)
         return;
-    engine->outbox_count = 0;
-    if (!stream_publish_alerts(engine->service->stream, engine->outbox, count, &err))
+    if (!stream_publish_alerts(engine->service->stream, engine->outbox.items, (uint32_t)engine->outbox.count, &err))
         log_error("alerts not published", LOG_ERR(&err));
-    struct pending *pending = mem_new(1, sizeof *pending + count * sizeof *pending->alerts);
-    pending->engine = engine;
-    pending->count = count;
-    memcpy(pending->alerts, engine->outbox, count * sizeof *pending->alerts);
-    write_pending(engine, pending);
-}
-
-static void retry_failed(struct engine *engine, int64_t now_us)
-{
-    if (now_us - engine->retry_us < RETRY_EVERY_US)
-        return;
-    engine->retry_us = now_us;
-    (void)pthread_mutex_lock(&engine->failed_lock);
-    struct pending *list = engine->failed;
-    engine->failed = NULL;
-    (void)pthread_mutex_unlock(&engine->failed_lock);
-    while (list) {
-        struct pending *next = list->next;
-        write_pending(engine, list);
-        list = next;
-    }
+    add_changes(&engine->unwritten, engine->outbox.items, engine->outbox.count);
+    engine->outbox.count = 0;
 }
 
 /* ---- the stream in ---- */
@@ -380,99 +301,181 @@ static void tick(struct engine *engine)
     send_outbox(engine);
 }
 
-/* ---- snapshots: seq_done, then alarm_save's bytes ---- */
+/* ---- the store: what was said, and the states it comes from (a state is seq_done, then alarm_save's bytes) ---- */
 
-static bool alerts_all_written(struct engine *engine)
+static int by_identity(const void *a, const void *b)
 {
-    (void)pthread_mutex_lock(&engine->failed_lock);
-    bool none_failed = engine->failed == NULL;
-    (void)pthread_mutex_unlock(&engine->failed_lock);
-    return none_failed && atomic_load(&engine->in_flight) == 0;
+    const struct alert *x = a, *y = b;
+    if (x->patient != y->patient)
+        return x->patient < y->patient ? -1 : 1;
+    if (x->onset_us != y->onset_us)
+        return x->onset_us < y->onset_us ? -1 : 1;
+    if (x->type != y->type)
+        return (int)x->type - (int)y->type;
+    return x->version < y->version ? -1 : x->version > y->version;
 }
 
-static void add_state(struct saving *saving, uint32_t patient, const struct slot *slot)
+static bool same_episode(const struct alert *a, const struct alert *b)
 {
-    unsigned char *bytes = saving->bytes + saving->used;
+    return a->patient == b->patient && a->onset_us == b->onset_us && a->type == b->type;
+}
+
+/* The newest version of each, in order.  Returns how many of them go into the next unit: all of a patient or none. */
+static size_t pick_alerts(struct changes *unwritten)
+{
+    struct alert *items = unwritten->items;
+    size_t count = 0;
+    if (unwritten->count > 1)
+        qsort(items, unwritten->count, sizeof *items, by_identity);
+    for (size_t i = 0; i < unwritten->count; i++)
+        if (i + 1 == unwritten->count || !same_episode(&items[i], &items[i + 1]))
+            items[count++] = items[i];
+    unwritten->count = count;
+    size_t picked = count < UNIT_ALERTS_MAX ? count : UNIT_ALERTS_MAX;
+    while (picked && picked < count && items[picked].patient == items[picked - 1].patient)
+        picked++;
+    return picked;
+}
+
+static struct unit *new_unit(struct engine *engine, size_t alerts, size_t states)
+{
+    struct unit *unit = mem_new(1, sizeof *unit);
+    unit->engine = engine;
+    unit->alerts = mem_new(alerts + 1, sizeof *unit->alerts);
+    unit->patients = mem_new(states + 1, sizeof *unit->patients);
+    unit->states = mem_new(states + 1, sizeof *unit->states);
+    unit->bytes = mem_new(states + 1, STATE_SIZE_MAX);
+    return unit;
+}
+
+static void free_unit(struct unit *unit)
+{
+    if (!unit)
+        return;
+    mem_free(unit->alerts);
+    mem_free(unit->patients);
+    mem_free(unit->states);
+    mem_free(unit->bytes);
+    mem_free(unit);
+}
+
+static void take_alerts(struct unit *unit, struct changes *unwritten, size_t count)
+{
+    if (count)
+        memcpy(unit->alerts, unwritten->items, count * sizeof *unit->alerts);
+    unit->alert_count = count;
+    unwritten->count -= count;
+    if (unwritten->count)
+        memmove(unwritten->items, unwritten->items + count, unwritten->count * sizeof *unit->alerts);
+}
+
+/* A patient whom the disk refused comes along: a later process must not give the number to another. */
+static void add_state(struct unit *unit, uint32_t patient)
+{
+    struct slot *slot = slot_of(unit->engine, patient);
+    unsigned char *bytes = unit->bytes + unit->used;
     memcpy(bytes, &slot->seq_done, sizeof slot->seq_done);
     size_t size = sizeof slot->seq_done + alarm_save(&slot->state, bytes + sizeof slot->seq_done);
-    saving->rows[saving->count++] = (struct snapshot_row){ patient, bytes, size };
-    saving->used += size;
+    unit->states[unit->state_count++] = (struct snapshot_row){ patient, bytes, size };
+    unit->used += size;
+    slot->dirty = false;
+    const struct registry *registry = unit->engine->service->registry;
+    unit->patient_count += registry_unsaved(registry, patient, &unit->patients[unit->patient_count]);
 }
 
-static void collect_dirty(struct engine *engine, struct saving *saving)
+static void add_states_of_alerts(struct unit *unit)
 {
-    (void)pthread_mutex_lock(&engine->lock);
-    for (; engine->cycle_at <= engine->count && saving->count < SNAPSHOT_SLICE; engine->cycle_at++) {
-        struct slot *slot = slot_of(engine, engine->cycle_at);
-        if (!slot->dirty)
-            continue;
-        add_state(saving, engine->cycle_at, slot);
-        slot->dirty = false;
-    }
-    saving->last = engine->cycle_at > engine->count;
-    (void)pthread_mutex_unlock(&engine->lock);
+    for (size_t i = 0; i < unit->alert_count; i++)
+        if (!i || unit->alerts[i].patient != unit->alerts[i - 1].patient)
+            add_state(unit, unit->alerts[i].patient);
 }
 
-static void on_saved(struct store_write *write, bool ok, const struct err *err)
+static void add_slice(struct unit *unit)
 {
-    struct saving *saving = (struct saving *)write;
-    struct engine *engine = saving->engine;
+    struct engine *engine = unit->engine;
+    for (size_t added = 0; engine->cycle_at <= engine->count && added < SNAPSHOT_SLICE; engine->cycle_at++)
+        if (slot_of(engine, engine->cycle_at)->dirty) {
+            add_state(unit, engine->cycle_at);
+            added++;
+        }
+    unit->last = engine->cycle_at > engine->count;
+}
+
+static void on_written(struct store_write *write, bool ok, const struct err *err)
+{
+    struct unit *unit = (struct unit *)write;
+    struct engine *engine = unit->engine;
     if (!ok)
-        log_warn("alarm states not saved, will be tried again", LOG_ERR(err));
-    atomic_store(&saving->outcome, ok ? OUTCOME_SAVED : OUTCOME_FAILED);
-    atomic_fetch_sub(&engine->in_flight, 1);
+        log_warn("alerts and alarm states not written, will be tried again",
+                 LOG_INT("alerts", (int64_t)unit->alert_count), LOG_INT("states", (int64_t)unit->state_count),
+                 LOG_ERR(err));
+    atomic_store(&unit->outcome, ok ? OUTCOME_SAVED : OUTCOME_FAILED);
+    stream_wake(engine->consumer);
+    atomic_store(&engine->in_flight, false);
 }
 
-/* One slice of a cycle.  The last one says from where a recovery must read the journal. */
-static void start_slice(struct engine *engine)
+static void submit(struct engine *engine, struct unit *unit)
 {
     struct err err = { 0 };
-    struct saving *saving = engine->saving = mem_new(1, sizeof *saving);
-    saving->engine = engine;
-    collect_dirty(engine, saving);
-    saving->write = (struct store_write){ .done = on_saved, .snapshots = saving->rows, .snapshot_count = saving->count,
-                                          .snapshot_seq = saving->last ? engine->cycle_seq : engine->snapshot_seq };
-    atomic_fetch_add(&engine->in_flight, 1);
-    if (!saving->count)
-        on_saved(&saving->write, true, NULL);
-    else if (!store_submit(engine->service->store, &saving->write, &err))
-        on_saved(&saving->write, false, &err);
+    unit->write = (struct store_write){ .done = on_written, .alerts = unit->alerts, .alert_count = unit->alert_count,
+                                        .patients = unit->patients, .patient_count = unit->patient_count,
+                                        .snapshots = unit->states, .snapshot_count = unit->state_count,
+                                        .snapshot_seq = unit->last ? engine->cycle_seq : engine->snapshot_seq };
+    atomic_store(&engine->in_flight, true);
+    if (!unit->state_count)
+        on_written(&unit->write, true, NULL);
+    else if (!store_submit(engine->service->store, &unit->write, &err))
+        on_written(&unit->write, false, &err);
 }
 
-static void finish_slice(struct engine *engine)
+/* An alert and the state it comes from are one unit, so the store never has one without the other: whatever the disk
+ * refuses before or afterwards (a reading, a tick, an answer), the next process goes on from where the alerts are.
+ * The last slice of a cycle says from where it must read the journal. */
+static void start_unit(struct engine *engine, bool slice)
 {
-    struct saving *saving = engine->saving;
-    if (atomic_load(&saving->outcome) == OUTCOME_FAILED) {
-        (void)pthread_mutex_lock(&engine->lock);
-        for (size_t i = 0; i < saving->count; i++)
-            slot_of(engine, saving->rows[i].patient)->dirty = true;
-        (void)pthread_mutex_unlock(&engine->lock);
+    size_t alerts = pick_alerts(&engine->unwritten);
+    slice = slice && alerts == engine->unwritten.count; /* states behind their alerts only */
+    struct unit *unit = engine->unit = new_unit(engine, alerts, alerts + (slice ? SNAPSHOT_SLICE : 0));
+    take_alerts(unit, &engine->unwritten, alerts);
+    add_states_of_alerts(unit);
+    if (slice)
+        add_slice(unit);
+    submit(engine, unit);
+}
+
+static void finish_unit(struct engine *engine, int64_t now_us)
+{
+    struct unit *unit = engine->unit;
+    if (atomic_load(&unit->outcome) == OUTCOME_FAILED) {
+        add_changes(&engine->unwritten, unit->alerts, unit->alert_count);
+        for (size_t i = 0; i < unit->state_count; i++)
+            slot_of(engine, unit->states[i].patient)->dirty = true;
         engine->cycle_at = 0;
-    } else if (saving->last) {
+        engine->retry_us = now_us + RETRY_EVERY_US;
+    } else if (unit->last) {
         engine->snapshot_seq = engine->cycle_seq;
         engine->cycle_at = 0;
     }
-    engine->saving = NULL;
-    mem_free(saving);
+    engine->unit = NULL;
+    free_unit(unit);
 }
 
-/* A saved state must not know of an alert that the store does not have: replaying the journal would
- * skip the record that raised it. */
-static void snapshot(struct engine *engine, int64_t now_us)
+static void save(struct engine *engine, int64_t now_us)
 {
-    if (!alerts_all_written(engine))
+    if (atomic_load(&engine->in_flight))
         return;
-    if (engine->saving)
-        finish_slice(engine);
-    if (engine->cycle_at) {
-        start_slice(engine);
-        return;
+    if (engine->unit)
+        finish_unit(engine, now_us);
+    if (!engine->cycle_at && now_us - engine->snapshot_us >= SNAPSHOT_EVERY_US) {
+        engine->snapshot_us = now_us;
+        engine->cycle_seq = engine->processed_seq;
+        engine->cycle_at = 1;
     }
-    if (now_us - engine->snapshot_us < SNAPSHOT_EVERY_US)
+    bool slice = engine->cycle_at && now_us - engine->slice_us >= SLICE_EVERY_US;
+    if (now_us < engine->retry_us || (!engine->unwritten.count && !slice))
         return;
-    engine->snapshot_us = now_us;
-    engine->cycle_seq = engine->processed_seq;
-    engine->cycle_at = 1;
+    engine->slice_us = slice ? now_us : engine->slice_us;
+    start_unit(engine, slice);
 }
 
 static bool load_states(struct engine *engine, struct err *err)
@@ -511,12 +514,11 @@ bool engine_step(struct engine *engine, int timeout_ms)
         take_batch(engine, batch);
         stream_release(engine->consumer, batch);
     }
-    if (now_us - engine->ticked_us < TICK_MS * US_PER_MS)
-        return batch != NULL;
-    engine->ticked_us = now_us;
-    tick(engine);
-    retry_failed(engine, now_us);
-    snapshot(engine, now_us);
+    if (now_us - engine->ticked_us >= TICK_MS * US_PER_MS) {
+        engine->ticked_us = now_us;
+        tick(engine);
+    }
+    save(engine, now_us);
     return batch != NULL;
 }
 
@@ -538,17 +540,6 @@ static void skip_lost_numbers(struct engine *engine)
     stream_skip_to(engine->service->stream, seq);
 }
 
-/* ---- alerts that the store has open, and the journal does not explain ---- */
-
-static bool explained(const struct engine *engine, const struct alert *alert)
-{
-    if (alert->patient > engine->count)
-        return false;
-    const struct alarm_patient *state = &engine->pages[alert->patient / PAGE_SIZE][alert->patient % PAGE_SIZE].state;
-    const struct alert *own = &state->alerts[alert->type];
-    return (state->open >> alert->type & 1) && own->onset_us == alert->onset_us && own->version >= alert->version;
-}
-
 /* Reads the journal until `seq`, or until its end where the newest records never came to the disk. */
 static void take_until(struct engine *engine, int64_t seq)
 {
@@ -558,6 +549,7 @@ static void take_until(struct engine *engine, int64_t seq)
         take_batch(engine, batch);
         stream_release(engine->consumer, batch);
         int64_t now_us = clock_monotonic_us(engine->service->clock);
+        save(engine, now_us);
         if (now_us - said_us < PROGRESS_EVERY_US)
             continue;
         said_us = now_us;
@@ -569,180 +561,6 @@ static void take_until(struct engine *engine, int64_t seq)
                  LOG_INT("took_ms", (clock_monotonic_us(engine->service->clock) - began_us) / US_PER_MS));
 }
 
-/* An alert that was shown stays shown, also when the reading that raised it was not kept. */
-static void adopt_alerts(struct engine *engine, const struct alert *rows, size_t count)
-{
-    for (size_t i = 0; i < count; i++) { /* newest onset first */
-        struct alarm_events events;
-        if (explained(engine, &rows[i]))
-            continue;
-        struct slot *slot = make_slot(engine, rows[i].patient);
-        events.count = 0;
-        alarm_adopt(&slot->state, limits_of(engine, slot), &rows[i], &events);
-        keep_events(engine, slot, &events);
-        slot->taken_over = true;
-    }
-}
-
-/* The newest of the patient's known alerts of this type. */
-static const struct alert *newest_known(const struct engine *engine, uint32_t patient, enum alert_type type)
-{
-    const struct alert *newest = NULL;
-    size_t low = 0, high = engine->known_count;
-    while (low < high) { /* the patient's first */
-        size_t middle = (low + high) / 2;
-        if (engine->known[middle].patient < patient)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < engine->known_count && engine->known[low].patient == patient; low++)
-        if (engine->known[low].type == type)
-            newest = &engine->known[low];
-    return newest;
-}
-
-/* Before the store is asked for what is open: the replay has told it of the old episode. */
-static void supersede_alerts(struct engine *engine)
-{
-    for (uint32_t number = 1; engine->known_count && number <= engine->count; number++) {
-        struct slot *slot = slot_of(engine, number);
-        for (unsigned left = slot->state.open; left; left &= left - 1) {
-            const struct alert *own = &slot->state.alerts[__builtin_ctz(left)];
-            const struct alert *newer = newest_known(engine, number, (enum alert_type)own->type),
-                                        *stored = known_alert(engine, own);
-            struct alarm_events events = { .count = 0 };
-            if (!newer || newer->onset_us <= own->onset_us)
-                continue;
-            alarm_supersede(&slot->state, stored && stored->state == ALERT_CLOSED ? stored : NULL, newer, &events);
-            keep_events(engine, slot, &events);
-            slot->taken_over = true;
-        }
-    }
-    send_outbox(engine);
-}
-
-static bool reassert_one(struct engine *engine, struct slot *slot, enum alert_type type,
-                         struct arena *arena, struct err *err)
-{
-    const struct alert *own = &slot->state.alerts[type];
-    struct alert_query query = { .patient = own->patient, .from_us = own->onset_us, .to_us = own->onset_us + 1,
-                                 .limit = ALERT_TYPE_COUNT };
-    struct alarm_events events;
-    struct alert *rows;
-    size_t count;
-    arena_reset(arena);
-    if (!store_alerts(engine->service->store, arena, &query, &rows, &count, err))
-        return false;
-    const struct alert *known = known_alert(engine, own); /* before the journal was replayed, and said otherwise */
-    uint32_t version = own->version;
-    events.count = 0;
-    if (known && known->state == ALERT_CLOSED)
-        alarm_reassert(&slot->state, known, &events);
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].type == type)
-            alarm_reassert(&slot->state, &rows[i], &events);
-    slot->taken_over |= own->version != version;
-    if (events.count)
-        keep_events(engine, slot, &events);
-    return true;
-}
-
-/* A command or reading that was lost may have closed an alert in the store which is open by all that was kept. */
-static bool reassert_alerts(struct engine *engine, struct err *err)
-{
-    struct arena arena;
-    bool ok = true;
-    arena_init(&arena, 1 << 20);
-    for (uint32_t number = 1; ok && number <= engine->count; number++) {
-        struct slot *slot = slot_of(engine, number);
-        for (unsigned left = slot->state.open; ok && left; left &= left - 1)
-            ok = reassert_one(engine, slot, (enum alert_type)__builtin_ctz(left), &arena, err);
-    }
-    arena_free(&arena);
-    return ok;
-}
-
-/* The states that were changed, in one unit with the alerts that say so: the journal does not know of it, and the
- * next recovery would go another way.  A disk that refuses must not keep the alarms from starting. */
-static void keep_taken_over(struct engine *engine)
-{
-    struct saving *saving = mem_new(1, sizeof *saving);
-    struct err err = { 0 };
-    bool ok = true;
-    for (uint32_t number = 1; ok && number <= engine->count;) {
-        saving->count = saving->used = 0;
-        for (; number <= engine->count && saving->count < SNAPSHOT_SLICE; number++)
-            if (slot_of(engine, number)->taken_over)
-                add_state(saving, number, slot_of(engine, number));
-        struct store_write write = { .alerts = engine->outbox, .alert_count = engine->outbox_count,
-                                     .snapshots = saving->rows,
-                                     .snapshot_count = saving->count, .snapshot_seq = engine->snapshot_seq };
-        ok = !saving->count || store_write_sync(engine->service->store, &write, &err);
-    }
-    if (!ok)
-        log_warn("alarm states not saved, will be tried again", LOG_ERR(&err));
-    mem_free(saving);
-    send_outbox(engine);
-}
-
-/* What the replay had to say is in the store before the store is asked. */
-static bool wait_until_written(struct engine *engine, struct err *err)
-{
-    for (int attempt = 0; attempt < 5; attempt++) {
-        struct store_write nothing = { 0 };
-        engine->retry_us = clock_monotonic_us(engine->service->clock) - RETRY_EVERY_US;
-        retry_failed(engine, engine->retry_us + RETRY_EVERY_US);
-        if (!store_write_sync(engine->service->store, &nothing, err)) /* behind all others in the queue */
-            return false;
-        if (alerts_all_written(engine))
-            return true;
-    }
-    return err_set(err, ERR_UNAVAILABLE, "the alerts of the journal cannot be written");
-}
-
-static bool take_over_alerts(struct engine *engine, struct err *err)
-{
-    struct alert_query query = { .open_only = true, .limit = (size_t)PATIENT_COUNT_MAX * ALERT_TYPE_COUNT };
-    struct alert *rows;
-    struct arena arena;
-    size_t count;
-    arena_init(&arena, (size_t)PATIENT_COUNT_MAX * ALERT_TYPE_COUNT * 4 * sizeof *rows);
-    supersede_alerts(engine);
-    bool ok = wait_until_written(engine, err) &&
-              store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
-    if (ok)
-        adopt_alerts(engine, rows, count);
-    ok = ok && reassert_alerts(engine, err);
-    if (ok)
-        keep_taken_over(engine);
-    arena_free(&arena);
-    metric_set(&open_now, (int64_t)count_open(engine, 1, engine->count));
-    return ok;
-}
-
-/* What the store has of the last KNOWN_US before its newest alert.  Asked before the journal is replayed: the
- * replay writes its own versions. */
-static bool load_known(struct engine *engine, struct err *err)
-{
-    struct alert_query query = { .limit = 1 };
-    struct alert *rows;
-    struct arena arena;
-    size_t count;
-    arena_init(&arena, KNOWN_MAX * 4 * sizeof *rows);
-    bool ok = store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
-    query = (struct alert_query){ .from_us = ok && count ? rows[0].onset_us - KNOWN_US : 0, .limit = KNOWN_MAX };
-    ok = ok && store_alerts(engine->service->store, &arena, &query, &rows, &count, err);
-    engine->known = mem_new(ok ? count + 1 : 1, sizeof *engine->known);
-    engine->known_count = ok ? count : 0;
-    if (engine->known_count)
-        memcpy(engine->known, rows, count * sizeof *rows);
-    arena_free(&arena);
-    if (engine->known_count)
-        qsort(engine->known, engine->known_count, sizeof *engine->known, by_identity);
-    return ok;
-}
-
 /* Everything that the journal still holds goes through the states before the first request comes. */
 static bool recover(struct engine *engine, struct err *err)
 {
@@ -752,13 +570,10 @@ static bool recover(struct engine *engine, struct err *err)
     if (!stream_subscribe(engine->service->stream, "alert-engine", 1u << STREAM_VITALS, engine->snapshot_seq,
                           &engine->consumer, err))
         return false;
-    if (!load_known(engine, err))
-        return false;
     take_until(engine, target);
     if (engine->processed_seq < target)
         engine->processed_seq = target;
-    if (!take_over_alerts(engine, err))
-        return false;
+    metric_set(&open_now, (int64_t)count_open(engine, 1, engine->count));
     struct alarm_command restarted = { .kind = ALARM_RESTARTED, .time_us = clock_now_us(engine->service->clock) };
     return !engine->count || stream_publish_command(engine->service->stream, 0, &restarted,
                                                     NULL, NULL, NULL, NULL, err);
@@ -770,25 +585,29 @@ bool engine_open(struct alert_service *service, struct engine **out, struct err 
     engine->service = service;
     engine->defaults = alarm_limits_default;
     engine->tick_seq = -1;
-    CHECK(pthread_mutex_init(&engine->lock, NULL) == 0 && pthread_mutex_init(&engine->failed_lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&engine->lock, NULL) == 0);
     CHECK(pthread_cond_init(&engine->processed, NULL) == 0);
     metric_register(&opened_total);
     metric_register(&open_now);
     *out = engine;
+    engine->snapshot_us = clock_monotonic_us(service->clock);
     if (!load_states(engine, err) || !recover(engine, err))
         return false;
     engine->recovered = true;
-    engine->snapshot_us = clock_monotonic_us(service->clock);
-    atomic_store(&engine->looked_us, engine->snapshot_us);
+    atomic_store(&engine->looked_us, clock_monotonic_us(service->clock));
     CHECK(service->unthreaded || pthread_create(&engine->thread, NULL, engine_thread, engine) == 0);
     return true;
 }
 
-/* However slow the disk is: what the store still holds points into the engine. */
-static void wait_for_writes(struct engine *engine)
+/* What was said is written before the end, however slow the disk is; one that refuses is not tried again. */
+static void write_the_rest(struct engine *engine)
 {
-    while (atomic_load(&engine->in_flight))
-        (void)nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+    do {
+        while (atomic_load(&engine->in_flight))
+            (void)nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+        engine->snapshot_us = clock_monotonic_us(engine->service->clock);
+        save(engine, engine->snapshot_us);
+    } while (engine->unit);
 }
 
 void engine_close(struct engine *engine)
@@ -799,25 +618,19 @@ void engine_close(struct engine *engine)
     if (engine->thread) {
         stream_wake(engine->consumer);
         (void)pthread_join(engine->thread, NULL);
-        wait_for_writes(engine);
+        write_the_rest(engine);
     }
     if (engine->consumer)
         stream_unsubscribe(engine->consumer);
-    while (engine->failed) {
-        struct pending *next = engine->failed->next;
-        mem_free(engine->failed);
-        engine->failed = next;
-    }
     for (uint32_t number = 1; number <= engine->count; number++)
         mem_free(slot_of(engine, number)->limits);
     for (int i = 0; i < PAGE_COUNT; i++)
         mem_free(engine->pages[i]);
-    mem_free(engine->saving);
-    mem_free(engine->known);
-    mem_free(engine->outbox);
+    free_unit(engine->unit);
+    mem_free(engine->outbox.items);
+    mem_free(engine->unwritten.items);
     (void)pthread_cond_destroy(&engine->processed);
     (void)pthread_mutex_destroy(&engine->lock);
-    (void)pthread_mutex_destroy(&engine->failed_lock);
     mem_free(engine);
 }
 

@@ -1,12 +1,11 @@
 /* engine.h - the alert-engine: runs every patient's alarm state machine over the stream.
  *
  * Owner:     the service owns all alarm states.  One thread consumes `vitals`; requests read under a lock.
- * Durable:   states are saved in a cycle (dirty ones, every SNAPSHOT_EVERY); after a crash the newest
- *            saved states plus the journal behind them give the same states, so the same alerts.
- *            Alerts themselves are written as they change; one that could not be written is kept and
- *            written again, and no state is saved while one is missing.  Ticks that change something are
- *            commands in the stream, so that a replay repeats them too.  What the disk refused and the
- *            store still shows open at the start is taken over.
+ * Durable:   an alert is written in one unit with the state it comes from, so that the next process goes on
+ *            from there whatever the disk refused (docs/decisions/0015).  One unit at a time; what is said
+ *            meanwhile, or could not be written, goes into the next.  All changed states are saved in a cycle
+ *            (SNAPSHOT_EVERY), behind their alerts; the states and the journal behind them give the same
+ *            alerts.  Ticks that change something are commands in the stream, so that a replay repeats them.
  * Sequence:  a saved state knows the record it was saved at; a replayed record before it is skipped.
  * Latency:   alerts leave before anything touches the disk. */
 #ifndef ALERT_ENGINE_ENGINE_H

@@ -270,7 +270,7 @@ static void step_idle(struct alarm_patient *state, const struct alarm_limits *li
 static void end_condition(struct alarm_patient *state, struct alert *alert, int64_t time_us,
                           struct alarm_events *events)
 {
-    alert->end_us = time_us;
+    alert->end_us = time_us > alert->onset_us ? time_us : alert->onset_us; /* before: a clock that was set back */
     if (alert->severity != SEVERITY_CRITICAL || alert->ack_us) {
         close_alert(state, events, alert);
         return;
@@ -324,8 +324,6 @@ static void step_rule(struct alarm_patient *state, const struct alarm_limits *li
         return;
     }
     struct alert *alert = &state->alerts[type];
-    if (sample->time_us < alert->onset_us)
-        return; /* taken over after a restart; readings that the disk refused come again, and say nothing of it yet */
     if (alert->state == ALERT_LATCHED)
         step_latched(state, alert, sample, severity, events);
     else
@@ -560,85 +558,6 @@ bool alarm_command(struct alarm_patient *state, const struct alarm_limits *limit
     }
     state->due_us = earliest_due(state, limits);
     return applied;
-}
-
-void alarm_adopt(struct alarm_patient *state, const struct alarm_limits *limits, const struct alert *alert,
-                 struct alarm_events *events)
-{
-    struct alert *own = &state->alerts[alert->type], stale = *alert;
-    bool open = state->open & bit(alert->type);
-    if (alert->updated_us > state->now_us)
-        state->now_us = alert->updated_us;
-    if (state->discharged || (open && own->onset_us > alert->onset_us)) {
-        if (!stale.end_us || (open && stale.end_us > own->onset_us))
-            stale.end_us = open ? own->onset_us : state->now_us;
-        stale.state = ALERT_CLOSED;
-        emit(state, events, &stale, ALARM_CLOSED);
-        return;
-    }
-    if (open && own->onset_us < alert->onset_us) {
-        if (!own->end_us || own->end_us > alert->onset_us)
-            own->end_us = alert->onset_us; /* where the other one begins */
-        close_alert(state, events, own);
-        open = false;
-    }
-    if (!open || own->version < alert->version)
-        *own = *alert;
-    state->open |= bit(alert->type);
-    state->pending &= (uint16_t)~bit(alert->type);
-    state->due_us = earliest_due(state, limits);
-}
-
-static void close_as(struct alarm_patient *state, const struct alert *stored, struct alarm_events *events)
-{
-    struct alert *own = &state->alerts[stored->type];
-    own->end_us = stored->end_us;
-    own->ack_us = stored->ack_us;
-    own->ack_by = stored->ack_by;
-    own->version = stored->version > own->version ? stored->version : own->version;
-    close_alert(state, events, own);
-}
-
-void alarm_supersede(struct alarm_patient *state, const struct alert *stored, const struct alert *newer,
-                     struct alarm_events *events)
-{
-    struct alert *own = &state->alerts[newer->type];
-    bool active = own->state == ALERT_ACTIVE;
-    if (stored) {
-        close_as(state, stored, events);
-    } else {
-        if (!own->end_us || own->end_us > newer->onset_us)
-            own->end_us = newer->onset_us;
-        close_alert(state, events, own);
-    }
-    if (newer->state == ALERT_CLOSED && !active)
-        return;
-    *own = *newer;
-    state->open |= bit(newer->type);
-    if (newer->state == ALERT_CLOSED) {
-        own->state = ALERT_ACTIVE;
-        own->end_us = 0;
-        unacknowledge(own, state->now_us);
-        emit(state, events, own, ALARM_RETURNED);
-    }
-}
-
-void alarm_reassert(struct alarm_patient *state, const struct alert *stored, struct alarm_events *events)
-{
-    struct alert *own = &state->alerts[stored->type];
-    bool differs = own->state != stored->state || own->ack_us != stored->ack_us || own->end_us != stored->end_us ||
-                   own->severity != stored->severity || own->lost != stored->lost;
-    if (!(state->open & bit(stored->type)) || own->onset_us != stored->onset_us)
-        return;
-    if (stored->state == ALERT_CLOSED && own->state == ALERT_LATCHED) {
-        close_as(state, stored, events); /* it is over either way: the answer that closed it was shown, and is kept */
-        return;
-    }
-    if (stored->version < own->version)
-        return;
-    own->version = stored->version;
-    if (differs)
-        emit(state, events, own, ALARM_RETURNED);
 }
 
 enum alert_severity alarm_severity(const struct alarm_patient *state)

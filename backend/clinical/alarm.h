@@ -139,22 +139,6 @@ void alarm_tick(struct alarm_patient *state, const struct alarm_limits *limits, 
 /* false: it did not apply (no such open alert, version has moved on): nothing changed. */
 bool alarm_command(struct alarm_patient *state, const struct alarm_limits *limits, const struct alarm_command *command,
                    struct alarm_events *events);
-/* After a restart: the store has this alert open.  It goes on, as its newest version says; of two
- * episodes of a type the older one closes, and so does the alert of a patient who was discharged. */
-void alarm_adopt(struct alarm_patient *state, const struct alarm_limits *limits, const struct alert *alert,
-                 struct alarm_events *events);
-
-/* After a restart: the state goes on with an old episode (an answer to it was lost) where the store has gone on to
- * `newer`, of the same type.  The old one closes, as the store had it (`stored`, NULL: it had it open); the newer one
- * goes on, and is open again if the condition holds by the newest value that was kept. */
-void alarm_supersede(struct alarm_patient *state, const struct alert *stored, const struct alert *newer,
-                     struct alarm_events *events);
-
-/* After a restart: what the store has of this open alert of the state.  Where the condition is over by the state too
- * and the store has it closed, it is closed: somebody answered, and the answer was lost.  Otherwise, if the store's is
- * as new, from an event that was lost, what the state says counts, and is said again with a newer version. */
-void alarm_reassert(struct alarm_patient *state, const struct alert *stored, struct alarm_events *events);
-
 /* Before alarm_reading() in a batch over many patients: hides the cache misses (bench/alarm). */
 static inline void alarm_prefetch(const struct alarm_patient *state)
 {

@@ -269,6 +269,21 @@ static void a_clock_that_was_ahead_and_is_set_back_silences_nothing(void **state
     assert_int_equal(bed.events.count, 0);
 }
 
+/* It began in a future that is taken back: what is measured now still counts, and it does not end before it began. */
+static void an_alarm_that_began_before_the_clock_was_set_back_goes_on(void **state)
+{
+    (void)state;
+    struct bed bed;
+    setup(&bed);
+    bed.limits.delay_s[ALERT_TACHYCARDIA] = 0;
+    send(&bed, 300, VITAL_HEART_RATE, 115);
+    only_event(&bed, ALARM_OPENED);
+    send_live(&bed, 1, VITAL_HEART_RATE, 150);
+    assert_int_equal(only_event(&bed, ALARM_WORSENED)->severity, SEVERITY_CRITICAL);
+    send_live(&bed, 2, VITAL_HEART_RATE, 80);
+    assert_int_equal(only_event(&bed, ALARM_ENDED)->end_us, T0 + 300 * S);
+}
+
 static void new_limits_judge_the_newest_values_at_once(void **state)
 {
     (void)state;
@@ -635,6 +650,7 @@ int main(void)
         cmocka_unit_test(silence_is_noticed_on_time_and_cleared_by_the_first_good_sample),
         cmocka_unit_test(a_restart_raises_no_flood),
         cmocka_unit_test(a_clock_that_was_ahead_and_is_set_back_silences_nothing),
+        cmocka_unit_test(an_alarm_that_began_before_the_clock_was_set_back_goes_on),
         cmocka_unit_test(new_limits_judge_the_newest_values_at_once),
         cmocka_unit_test(losing_all_that_a_device_watches_is_more_than_information),
         cmocka_unit_test(a_discharge_leaves_nothing_that_old_readings_could_wake),

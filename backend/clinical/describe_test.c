@@ -1,5 +1,4 @@
-/* What people and programs read of an alert, a vital, a score; what is believed of a reading; and what a
- * restart takes over. */
+/* What people and programs read of an alert, a vital, a score; what is believed of a reading. */
 #include "clinical/alert_json.h"
 #include "clinical/news2.h"
 
@@ -260,7 +259,7 @@ static void scale_2_is_a_range_when_the_oxygen_is_not_known(void **state)
     assert_int_equal(score.high, 5);
 }
 
-/* ---- what a restart takes over ---- */
+/* ---- bytes ---- */
 
 struct bed {
     struct alarm_patient state;
@@ -280,144 +279,6 @@ static struct bed new_bed(void)
     struct bed bed = { 0 };
     alarm_init(&bed.state, 1);
     return bed;
-}
-
-static void adopt(struct bed *bed, const struct alert *alert)
-{
-    bed->events.count = 0;
-    alarm_adopt(&bed->state, &alarm_limits_default, alert, &bed->events);
-}
-
-static void an_alert_that_the_store_has_open_goes_on(void **state)
-{
-    (void)state;
-    struct bed bed = new_bed();
-    struct alert stored = alert_of(ALERT_TACHYCARDIA, SEVERITY_CRITICAL, 150, 130);
-    stored.updated_us = T0 + 5 * US_PER_S, stored.version = 3;
-    adopt(&bed, &stored);
-    assert_int_equal(bed.events.count, 0);
-    assert_int_equal(bed.state.open, 1u << ALERT_TACHYCARDIA);
-    assert_int_equal(bed.state.now_us, stored.updated_us);
-    send(&bed, 10, 70); /* and ends as any other */
-    assert_int_equal(bed.events.count, 1);
-    assert_int_equal(bed.events.items[0].alert.version, 4);
-    assert_int_equal(bed.events.items[0].alert.state, ALERT_LATCHED);
-}
-
-static void of_two_episodes_the_older_one_closes(void **state)
-{
-    (void)state;
-    struct bed bed = new_bed();
-    send(&bed, 10, 150);
-    struct alert older = alert_of(ALERT_TACHYCARDIA, SEVERITY_CRITICAL, 150, 130);
-    adopt(&bed, &older);
-    assert_int_equal(bed.events.count, 1);
-    assert_int_equal(bed.events.items[0].change, ALARM_CLOSED);
-    assert_int_equal(bed.events.items[0].alert.onset_us, T0);
-    assert_int_equal(bed.events.items[0].alert.end_us, T0 + 10 * US_PER_S);
-    assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].onset_us, T0 + 10 * US_PER_S);
-    struct alert newer = older;
-    newer.onset_us = newer.updated_us = T0 + 20 * US_PER_S;
-    adopt(&bed, &newer);
-    assert_int_equal(bed.events.count, 1);
-    assert_int_equal(bed.events.items[0].alert.end_us, newer.onset_us);
-    assert_int_equal(bed.events.items[0].alert.state, ALERT_CLOSED);
-    assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].onset_us, newer.onset_us);
-    assert_int_equal(bed.state.open, 1u << ALERT_TACHYCARDIA);
-}
-
-static void the_same_episode_keeps_its_newest_version(void **state)
-{
-    (void)state;
-    struct bed bed = new_bed();
-    send(&bed, 0, 150);
-    struct alert stored = bed.state.alerts[ALERT_TACHYCARDIA];
-    stored.version = 7, stored.escalation = 2;
-    adopt(&bed, &stored);
-    assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].escalation, 2);
-    stored.version = 6, stored.escalation = 0;
-    adopt(&bed, &stored);
-    assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].version, 7);
-    assert_int_equal(bed.events.count, 0);
-}
-
-static void a_discharged_patient_has_no_open_alert(void **state)
-{
-    (void)state;
-    struct bed bed = new_bed();
-    send(&bed, 0, 150);
-    struct alert stored = bed.state.alerts[ALERT_TACHYCARDIA];
-    struct alarm_command discharge = { .kind = ALARM_DISCHARGE, .time_us = T0 + US_PER_S };
-    bed.events.count = 0;
-    assert_true(alarm_command(&bed.state, &alarm_limits_default, &discharge, &bed.events));
-    adopt(&bed, &stored);
-    assert_int_equal(bed.events.count, 1);
-    assert_int_equal(bed.events.items[0].alert.state, ALERT_CLOSED);
-    assert_int_equal(bed.state.open, 0);
-}
-
-static void what_was_kept_is_said_again_over_what_was_lost(void **state)
-{
-    (void)state;
-    struct bed bed = new_bed();
-    send(&bed, 0, 150);
-    struct alert stored = bed.state.alerts[ALERT_TACHYCARDIA];
-    stored.version = 4, stored.state = ALERT_CLOSED, stored.end_us = T0 + US_PER_S; /* by a command that was lost */
-    bed.events.count = 0;
-    alarm_reassert(&bed.state, &stored, &bed.events);
-    assert_int_equal(bed.events.count, 1);
-    assert_int_equal(bed.events.items[0].alert.version, 5);
-    assert_int_equal(bed.events.items[0].alert.state, ALERT_ACTIVE);
-    bed.events.count = 0;
-    alarm_reassert(&bed.state, &bed.state.alerts[ALERT_TACHYCARDIA], &bed.events); /* the same: nothing to say */
-    stored.version = 1;
-    alarm_reassert(&bed.state, &stored, &bed.events); /* older */
-    stored.version = 9, stored.onset_us++;
-    alarm_reassert(&bed.state, &stored, &bed.events); /* another episode */
-    assert_int_equal(bed.events.count, 0);
-}
-
-/* The answer to the first alert was lost: by what was kept it is still that one. */
-static void the_store_has_gone_on_to_another_episode(void **state)
-{
-    (void)state;
-    static const struct { double last; enum alert_state newer, left; int events; } rows[] = {
-        { 150, ALERT_ACTIVE, ALERT_ACTIVE, 1 }, { 150, ALERT_CLOSED, ALERT_ACTIVE, 2 },
-        { 80, ALERT_CLOSED, ALERT_CLOSED, 1 },
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct bed bed = new_bed();
-        send(&bed, 0, 150);
-        struct alert stored = bed.state.alerts[ALERT_TACHYCARDIA], newer = stored;
-        stored.state = ALERT_CLOSED, stored.end_us = T0 + 2 * US_PER_S, stored.version = 7;
-        newer.state = (uint8_t)rows[i].newer, newer.onset_us = T0 + 3 * US_PER_S;
-        newer.end_us = rows[i].newer == ALERT_CLOSED ? T0 + 4 * US_PER_S : 0;
-        send(&bed, 5, rows[i].last);
-        bed.events.count = 0;
-        alarm_supersede(&bed.state, &stored, &newer, &bed.events);
-        assert_int_equal(bed.events.count, rows[i].events);
-        assert_int_equal(bed.events.items[0].alert.end_us, stored.end_us);
-        assert_int_equal(bed.events.items[0].alert.version, 8);
-        assert_int_equal(bed.state.open >> ALERT_TACHYCARDIA & 1, rows[i].left == ALERT_ACTIVE);
-        if (rows[i].left == ALERT_ACTIVE)
-            assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].onset_us, newer.onset_us);
-    }
-}
-
-static void readings_of_before_an_alert_that_was_taken_over_say_nothing_of_it(void **state)
-{
-    (void)state;
-    struct bed bed = new_bed();
-    send(&bed, 0, 80);
-    struct alert stored = { .patient = 1, .type = ALERT_TACHYCARDIA, .state = ALERT_ACTIVE,
-                            .severity = SEVERITY_CRITICAL, .priority = PRIORITY_HIGH, .onset_us = T0 + 3 * US_PER_S,
-                            .version = 1, .peak_milli = 150000 };
-    adopt(&bed, &stored);
-    send(&bed, 2, 80); /* was refused once, and comes again */
-    assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].state, ALERT_ACTIVE);
-    send(&bed, 3, 150);
-    send(&bed, 4, 80);
-    assert_int_equal(bed.state.alerts[ALERT_TACHYCARDIA].end_us, T0 + 4 * US_PER_S);
 }
 
 static void bytes_that_are_no_state_are_refused(void **state)
@@ -451,13 +312,6 @@ int main(void)
         cmocka_unit_test(what_cannot_be_is_marked_with_its_reason),
         cmocka_unit_test(crossed_pressures_are_both_marked),
         cmocka_unit_test(scale_2_is_a_range_when_the_oxygen_is_not_known),
-        cmocka_unit_test(an_alert_that_the_store_has_open_goes_on),
-        cmocka_unit_test(of_two_episodes_the_older_one_closes),
-        cmocka_unit_test(the_same_episode_keeps_its_newest_version),
-        cmocka_unit_test(a_discharged_patient_has_no_open_alert),
-        cmocka_unit_test(what_was_kept_is_said_again_over_what_was_lost),
-        cmocka_unit_test(the_store_has_gone_on_to_another_episode),
-        cmocka_unit_test(readings_of_before_an_alert_that_was_taken_over_say_nothing_of_it),
         cmocka_unit_test(bytes_that_are_no_state_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

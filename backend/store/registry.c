@@ -314,6 +314,16 @@ bool registry_row(const struct registry *registry, uint32_t number, struct patie
     return found;
 }
 
+bool registry_unsaved(const struct registry *registry, uint32_t number, struct patient_row *out)
+{
+    (void)pthread_rwlock_rdlock(lock_of(registry));
+    bool unsaved = number <= registry->patient_count && !registry->patients[number]->saved;
+    if (unsaved)
+        give_row(registry->patients[number], number, out);
+    (void)pthread_rwlock_unlock(lock_of(registry));
+    return unsaved;
+}
+
 void registry_update(struct registry *registry, const struct patient_row *row)
 {
     (void)pthread_rwlock_wrlock(&registry->lock);

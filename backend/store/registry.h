@@ -26,6 +26,8 @@ bool registry_admit(struct registry *registry, const char *id, int64_t now_us, u
 void registry_saved(struct registry *registry, uint32_t number);
 const char *registry_id(const struct registry *registry, uint32_t number);
 bool registry_row(const struct registry *registry, uint32_t number, struct patient_row *out);
+/* The row, if it may not be stored yet. */
+bool registry_unsaved(const struct registry *registry, uint32_t number, struct patient_row *out);
 void registry_update(struct registry *registry, const struct patient_row *row); /* by number */
 
 bool registry_source(struct registry *registry, const char *name, uint16_t *out_number, bool *out_unsaved,
