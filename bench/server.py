@@ -21,7 +21,8 @@ def free_offset():
 class Server:
     def __init__(self, *arguments):
         # On a real disk where there is one: /tmp may be memory, and fsync is part of the question.
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="wardscribe-bench-", dir=os.environ.get("BENCH_DIR", "/var/tmp")))
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="wardscribe-bench-",
+                                                       dir=os.environ.get("BENCH_DIR", "/var/tmp")))
         (self.directory / "password").write_text(PASSWORD)
         self.offset = free_offset()
         log = open(self.directory / "log", "wb")
@@ -49,7 +50,8 @@ class Server:
 
     def call(self, port, path, body=None, kind="application/json"):
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{port + self.offset}{path}", data=data, headers={"Content-Type": kind})
+        request = urllib.request.Request(f"http://127.0.0.1:{port + self.offset}{path}", data=data,
+                                         headers={"Content-Type": kind})
         if hasattr(self, "token"):
             request.add_header("Authorization", f"Bearer {self.token}")
         return json.load(urllib.request.urlopen(request, timeout=60))

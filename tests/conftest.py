@@ -41,8 +41,8 @@ class Ward:
     def start(self):
         log = open(self.directory / "log", "ab")
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--data-dir", self.directory / "data", "--admin-password-file", self.directory / "password",
-             "--source", self.source, "--port-offset", str(self.offset), *self.arguments],
+            [BINARY, "serve", "--data-dir", self.directory / "data", "--admin-password-file",
+             self.directory / "password", "--source", self.source, "--port-offset", str(self.offset), *self.arguments],
             stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:

@@ -31,7 +31,8 @@ class Repo:
         for path in removed:
             tree.pop(path, None)
         self.commits += 1
-        oid = hashlib.sha1(f"{self.commits} {branch} {sorted(tree)}".encode() + b"".join(tree[p] for p in sorted(tree))).hexdigest()
+        oid = hashlib.sha1(f"{self.commits} {branch} {sorted(tree)}".encode()
+                           + b"".join(tree[p] for p in sorted(tree))).hexdigest()
         self.trees[oid] = tree
         self.branches[branch] = oid
         return oid
@@ -120,7 +121,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(urllib.parse.urlsplit(self.path).path)
         except Refused as refused:
             self.body()
-            self.send(refused.status, {"error": refused.text}, [("X-Error-Code", refused.code), ("X-Error-Message", refused.text)])
+            self.send(refused.status, {"error": refused.text},
+                      [("X-Error-Code", refused.code), ("X-Error-Message", refused.text)])
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
@@ -191,8 +193,9 @@ class HubHandler(Handler):
 
     def info(self, name, revision="main"):
         commit, tree = self.tree(self.repo(name), revision)
-        reply = {"_id": "1", "id": name, "modelId": name, "sha": commit, "private": False, "gated": False, "disabled": False,
-                 "downloads": 0, "likes": 0, "tags": [], "siblings": [{"rfilename": p} for p in sorted(tree)]}
+        reply = {"_id": "1", "id": name, "modelId": name, "sha": commit, "private": False, "gated": False,
+                 "disabled": False, "downloads": 0, "likes": 0, "tags": [],
+                 "siblings": [{"rfilename": p} for p in sorted(tree)]}
         self.send(200, self.owner.fault("info", lambda r: r)(reply))
 
     def listing(self, name, revision):
@@ -218,7 +221,8 @@ class HubHandler(Handler):
         if etag:
             headers.append(("X-Linked-Etag" if lfs else "ETag", f'"{etag}"'))
         if lfs:
-            location = owner.fault("location") or f"{owner.store_url}/object/{hashlib.sha256(data).hexdigest()}?signed=1"
+            signed = f"{owner.store_url}/object/{hashlib.sha256(data).hexdigest()}?signed=1"
+            location = owner.fault("location") or signed
             headers += [("X-Linked-Size", str(owner.fault("size", len(data)))), ("Location", location)]
             return self.send(302, b"", headers)
         if owner.fault("relative") and not self.path.startswith("/api/"):
@@ -235,7 +239,8 @@ class HubHandler(Handler):
         if name in self.owner.repos:
             return self.send(409, {"error": "You already created this model repo", "url": f"{self.owner.url}/{name}"})
         self.owner.repos[name] = Repo(private=bool(asked.get("private")))
-        self.owner.repos[name].commit("main", {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"})
+        self.owner.repos[name].commit("main",
+                                      {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"})
         self.send(200, {"url": f"{self.owner.url}/{name}", "name": name, "id": "1"})
 
     def writable(self, name):
@@ -329,7 +334,8 @@ class HubHandler(Handler):
             elif line["key"] == "deletedFile":
                 removed.append(value["path"])
         oid = repo.commit(urllib.parse.unquote(revision), files, removed)
-        self.send(200, {"success": True, "commitUrl": f"{self.owner.url}/{name}/commit/{oid}", "commitOid": oid, "hookOutput": ""})
+        self.send(200, {"success": True, "commitUrl": f"{self.owner.url}/{name}/commit/{oid}", "commitOid": oid,
+                        "hookOutput": ""})
 
     def yaml(self):
         self.body()
@@ -362,7 +368,8 @@ class StoreHandler(Handler):
             return self.send(400, {"error": "a token was sent to the store"})
         kind, oid, *number = path.strip("/").split("/")
         if kind == "object" and self.command in ("GET", "HEAD") and oid in self.owner.objects:
-            return self.send_content(self.owner.objects[oid], [("ETag", '"md5-of-a-store"'), ("Accept-Ranges", "bytes")])
+            return self.send_content(self.owner.objects[oid],
+                                     [("ETag", '"md5-of-a-store"'), ("Accept-Ranges", "bytes")])
         if self.command != "PUT":
             raise Refused(404, "", "no such object")
         data = self.body()

@@ -12,7 +12,8 @@ SECRET = "long-enough-secret"
 ROLES = ["admin", "doctor", "nurse", "viewer", "device"]
 PORTS = {"vitals-generator": [8001], "auth-service": [8002], "summarizer-service": [8003], "alert-engine": [8004],
          "every": [8001, 8002, 8003, 8004]}
-VALUES = {"id": "R1", "patient_id": "R1", "alert_id": "R1.fever.1", "username": "nobody", "user_id": "999", "number": "1"}
+VALUES = {"id": "R1", "patient_id": "R1", "alert_id": "R1.fever.1", "username": "nobody", "user_id": "999",
+          "number": "1"}
 
 
 def operations():
@@ -38,7 +39,8 @@ def matrix_ward(tmp_path_factory):
     admin = ward.client()
     admin.post("/api/ingest/vitals", json=reading("R1", heartRate=80)).raise_for_status()
     for role in ROLES:
-        admin.post("/api/auth/users", json={"username": f"role-{role}", "password": SECRET, "role": role}).raise_for_status()
+        admin.post("/api/auth/users", json={"username": f"role-{role}", "password": SECRET,
+                                            "role": role}).raise_for_status()
     ward.tokens = {role: ward.login(f"role-{role}", SECRET) for role in ROLES}
     yield ward
     assert ward.stop() == 0
@@ -60,7 +62,8 @@ def test_the_interface_names_every_route_of_the_program():
 
 def answer(ward, port, method, path, token):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.request(method, ward.url(port) + path, headers=headers, content=None if method == "GET" else b"{}", timeout=20)
+    return httpx.request(method, ward.url(port) + path, headers=headers, content=None if method == "GET" else b"{}",
+                         timeout=20)
 
 
 def allowed_roles(operation):
@@ -132,7 +135,8 @@ def test_every_socket_for_every_role_and_way_of_proof(matrix_ward, path, operati
 
 
 def part(value):
-    return base64.urlsafe_b64encode(value if isinstance(value, bytes) else json.dumps(value).encode()).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(value if isinstance(value, bytes)
+                                    else json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 def test_forged_tokens_are_refused_over_http_and_sockets(matrix_ward):
@@ -141,21 +145,24 @@ def test_forged_tokens_are_refused_over_http_and_sockets(matrix_ward):
     header, payload, signature = good.split(".")
     claims, head = (json.loads(base64.urlsafe_b64decode(p + "===")) for p in (payload, header))
     jwk = matrix_ward.client(good).get("/api/auth/jwks", headers={}).json()["keys"][0]
-    forged = [".", "..", good[:-1], good + "A", f"{header}.{payload}.", f"{header}..{signature}", f".{payload}.{signature}",
-              good.swapcase(), " " + good[1:], "null", "undefined", "x" * 3000]
+    forged = [".", "..", good[:-1], good + "A", f"{header}.{payload}.", f"{header}..{signature}",
+              f".{payload}.{signature}", good.swapcase(), " " + good[1:], "null", "undefined", "x" * 3000]
     for algorithm in ("none", "None", "NONE", "nOnE", "HS256", "RS256", "ES384", "PS256", "", None, 0, ["ES256"]):
         for tail in ("", signature):
             forged.append(f"{part({**head, 'alg': algorithm})}.{payload}.{tail}")
-    for field, value in (("kid", "../../keys"), ("kid", "' OR 1=1 --"), ("kid", "http://127.0.0.1/k"), ("kid", ""), ("jwk", jwk),
-                         ("jku", "http://127.0.0.1/jwks"), ("x5u", "http://127.0.0.1/x"), ("x5c", ["AA"]), ("typ", "refresh"), ("crit", ["exp"])):
+    for field, value in (("kid", "../../keys"), ("kid", "' OR 1=1 --"), ("kid", "http://127.0.0.1/k"), ("kid", ""),
+                         ("jwk", jwk), ("jku", "http://127.0.0.1/jwks"), ("x5u", "http://127.0.0.1/x"), ("x5c", ["AA"]),
+                         ("typ", "refresh"), ("crit", ["exp"])):
         forged.append(f"{part({**head, field: value})}.{payload}.{signature}")
-    for field, value in (("exp", 0), ("exp", 2**63), ("nbf", 2**40), ("aud", "other"), ("iss", "other"), ("role", "admin"), ("sub", "2")):
+    for field, value in (("exp", 0), ("exp", 2**63), ("nbf", 2**40), ("aud", "other"), ("iss", "other"),
+                         ("role", "admin"), ("sub", "2")):
         forged.append(f"{header}.{part({**claims, field: value})}.{signature}")
     for token in forged:
         reply = httpx.get(matrix_ward.url() + "/api/patients", headers={"Authorization": b"Bearer " + token.encode()})
         assert reply.status_code == 401, (token, reply.status_code)
     for token in forged[::6]:
         assert socket_code(matrix_ward.url(8001, "ws") + "/ws/ward", token, "message") == 4401, token
-    assert httpx.get(matrix_ward.url() + "/api/patients", headers={"Authorization": f"Bearer {good}"}).status_code == 200
+    assert httpx.get(matrix_ward.url() + "/api/patients",
+                     headers={"Authorization": f"Bearer {good}"}).status_code == 200
     log = (matrix_ward.directory / "log").read_text()
     assert good not in log and signature not in log

@@ -36,7 +36,8 @@ def test_users_are_managed_without_a_server(stopped):
     assert user(stopped, "add", "bo", "--role", "boss").returncode == 65
     assert user(stopped, "add", "bo").returncode == 64
     assert user(stopped, "add", "bo", "--role", "viewer", "--password-file", "-", stdin="short\n").returncode == 65
-    assert user(stopped, "add", "bo", "--role", "viewer", "--password-file", "-", stdin="a whole phrase\n").returncode == 0
+    assert user(stopped, "add", "bo", "--role", "viewer", "--password-file", "-",
+                stdin="a whole phrase\n").returncode == 0
     assert user(stopped, "role", "bo", "doctor").returncode == 0
     assert user(stopped, "disable", "bo").returncode == 0
     assert user(stopped, "disable", "admin").returncode == 73
@@ -149,7 +150,8 @@ def test_the_time_of_a_failed_login_tells_nothing(shared_ward):
     times = {"known": [], "unknown": []}
     admin = shared_ward.client(port=8002)
     for i in range(25):
-        admin.post("/api/auth/users", json={"username": f"known{i}", "password": "ward seven at dawn", "role": "viewer"}).raise_for_status()
+        admin.post("/api/auth/users", json={"username": f"known{i}", "password": "ward seven at dawn",
+                                            "role": "viewer"}).raise_for_status()
     with httpx.Client(base_url=shared_ward.url(8002)) as client:
         for i in range(25):
             for kind in times:

@@ -26,7 +26,8 @@ def token_file(ward):
 
 # ---- help ----
 
-@pytest.mark.parametrize("name,teaches", [("replay", "--offline"), ("simulate", "--truth"), ("export", "--what"), ("data", "get NAME")])
+@pytest.mark.parametrize("name,teaches", [("replay", "--offline"), ("simulate", "--truth"), ("export", "--what"),
+                                          ("data", "get NAME")])
 def test_help_teaches(name, teaches):
     text = good(name, "--help").stdout
     assert teaches in text and "Examples:" in text and f"wardscribe {name}" in text
@@ -45,7 +46,8 @@ def test_help_teaches(name, teaches):
     (["export"], 64, "--what is needed"), (["export", "--what", "alerts", "--data-dir", "/nowhere"], 66, "no database"),
     (["export", "--what", "alerts", "--from", "http://127.0.0.1:1"], 64, "--token-file"),
     (["export", "--what", "alerts", "--patient", "a/b"], 64, "not a patient id"),
-    (["data", "get"], 64, "which set"), (["data", "get", "vcd"], 64, "no set vcd"), (["data", "frob"], 64, "list, get NAME"),
+    (["data", "get"], 64, "which set"), (["data", "get", "vcd"], 64, "no set vcd"),
+    (["data", "frob"], 64, "list, get NAME"),
 ])
 def test_what_is_wrong_is_said(arguments, status, says):
     done = command(*arguments)
@@ -172,7 +174,8 @@ def test_a_mirror_without_it_says_so(mirror, tmp_path):
 # ---- simulate ----
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
-    runs = [good("simulate", "--patients", 5, "--seed", seed, "--duration", "20m", "--truth", tmp_path / f"truth{i}", "-q").stdout
+    runs = [good("simulate", "--patients", 5, "--seed", seed, "--duration", "20m", "--truth", tmp_path / f"truth{i}",
+                 "-q").stdout
             for i, seed in enumerate((7, 7, 8))]
     assert runs[0] == runs[1] != runs[2] and runs[0].count("\n") == 5 * 1200
     assert (tmp_path / "truth0").read_bytes() == (tmp_path / "truth1").read_bytes()
@@ -188,8 +191,8 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 
 def test_a_simulation_feeds_a_server(ward):
-    done = good("simulate", "--patients", 3, "--duration", "5m", "--interval", 5, "--speed", "max", "--to", ward.url(8001),
-                "--token-file", token_file(ward))
+    done = good("simulate", "--patients", 3, "--duration", "5m", "--interval", 5, "--speed", "max", "--to",
+                ward.url(8001), "--token-file", token_file(ward))
     report = json.loads(done.stdout)
     assert report == {"patients": 3, "readings": 180, "accepted": 180, "rejected": 0, "retries": 0}
     client = ward.client()
@@ -200,40 +203,49 @@ def test_a_simulation_feeds_a_server(ward):
 
 
 def test_a_device_may_feed_but_not_edit(ward):
-    ward.client().post("/api/auth/users", json={"username": "monitor", "password": "long-enough-secret", "role": "device"}).raise_for_status()
+    ward.client().post("/api/auth/users", json={"username": "monitor", "password": "long-enough-secret",
+                                                "role": "device"}).raise_for_status()
     path = ward.directory / "device-token"
     path.write_text(ward.login("monitor", "long-enough-secret"))
-    done = good("simulate", "--patients", 2, "--duration", "1m", "--speed", "max", "--to", ward.url(8001), "--token-file", path)
+    done = good("simulate", "--patients", 2, "--duration", "1m", "--speed", "max", "--to", ward.url(8001),
+                "--token-file", path)
     assert json.loads(done.stdout)["accepted"] == 120
     path.write_text("not-a-token")
-    refused = command("simulate", "--patients", 2, "--duration", "1m", "--speed", "max", "--to", ward.url(8001), "--token-file", path)
+    refused = command("simulate", "--patients", 2, "--duration", "1m", "--speed", "max", "--to", ward.url(8001),
+                      "--token-file", path)
     assert refused.returncode == 77
 
 
 # ---- export ----
 
-HOSTILE = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "plain, with \"quotes\"", "semi;colon", "＝1+1", "  =1", "Zoë 李"]
+HOSTILE = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "plain, with \"quotes\"", "semi;colon", "＝1+1", "  =1",
+           "Zoë 李"]
 
 
 def test_an_export_is_whole_and_comes_back(ward, tmp_path):
     client, now = ward.client(), time.time() - 3600
-    sent = [reading(f"E{i % 3}", at=now + i // 3, heartRate=60 + i % 90, spO2=0 if i == 7 else 97, temperature=36.5 + i / 1000) for i in range(600)]
+    sent = [reading(f"E{i % 3}", at=now + i // 3, heartRate=60 + i % 90, spO2=0 if i == 7 else 97,
+                    temperature=36.5 + i / 1000) for i in range(600)]
     sent.append({**reading("E0", at=now + 5), "heartRate": None, "source": "other"})
     assert client.post("/api/ingest/vitals", content=ndjson(sent)).json()["accepted"] == 601
     server, folder = tmp_path / "server.jsonl", tmp_path / "folder.jsonl"
     good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "readings", "--out", server)
     lines = server.read_text().splitlines()
-    assert len(lines) == 601 and [json.loads(l)["patient_id"] for l in lines] == sorted(json.loads(l)["patient_id"] for l in lines)
-    one = good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "readings", "--patient", "E1").stdout
+    assert len(lines) == 601 and [json.loads(l)["patient_id"] for l in lines] == sorted(json.loads(l)["patient_id"]
+                                                                                        for l in lines)
+    one = good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "readings", "--patient",
+               "E1").stdout
     assert one.splitlines() == [l for l in lines if '"E1"' in l]
-    assert command("export", "--data-dir", ward.directory / "data", "--what", "readings").returncode == 78  # the server has it
+    # the server has it
+    assert command("export", "--data-dir", ward.directory / "data", "--what", "readings").returncode == 78
     assert ward.stop() == 0
     good("export", "--data-dir", ward.directory / "data", "--what", "readings", "--out", folder)
     assert folder.read_bytes() == server.read_bytes()
 
     (tmp_path / "second").mkdir()
     second = Ward(tmp_path / "second").start()
-    assert second.client().post("/api/ingest/vitals", content=server.read_bytes()).json() == {"accepted": 601, "rejected": []}
+    assert second.client().post("/api/ingest/vitals", content=server.read_bytes()).json() == {"accepted": 601,
+                                                                                              "rejected": []}
     assert second.stop() == 0
     again = good("export", "--data-dir", second.directory / "data", "--what", "readings").stdout
     assert again == server.read_text()
@@ -241,10 +253,12 @@ def test_an_export_is_whole_and_comes_back(ward, tmp_path):
 
 def test_a_page_boundary_loses_and_doubles_nothing(ward, tmp_path):
     client, now = ward.client(), int(time.time()) - 20000
-    sent = [{**reading("B1", at=now + i // 3, heartRate=80), "source": f"s{i % 3}"} for i in range(25_000)]  # three sources an instant
+    # three sources an instant
+    sent = [{**reading("B1", at=now + i // 3, heartRate=80), "source": f"s{i % 3}"} for i in range(25_000)]
     for at in range(0, len(sent), 5000):
         assert client.post("/api/ingest/vitals", content=ndjson(sent[at:at + 5000])).json()["accepted"] == 5000
-    lines = good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "readings", "-q").stdout.splitlines()
+    lines = good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "readings",
+                 "-q").stdout.splitlines()
     keys = [(json.loads(l)["timestamp"], json.loads(l)["source"]) for l in lines]
     assert len(keys) == len(set(keys)) == 25_000 and keys == sorted(keys)
 
@@ -262,7 +276,8 @@ def test_csv_is_safe_in_a_spreadsheet(ward, tmp_path):
         if what == "summaries":
             client.post("/api/model/trigger-summary", json={"patientId": "H00"}).raise_for_status()
         path = tmp_path / f"{what}.csv"
-        good("export", "--from", ward.url(3000), "--token-file", token, "--what", what, "--format", "csv", "--out", path)
+        good("export", "--from", ward.url(3000), "--token-file", token, "--what", what, "--format", "csv", "--out",
+             path)
         raw = path.read_bytes().decode()
         assert "\r\n" in raw and not re.search(r'(^|,|\n)"?[=+@\t＝]', raw), raw
         rows[what] = list(csv.DictReader(io.StringIO(raw)))
@@ -286,12 +301,14 @@ def test_more_summaries_than_one_page_are_exported_by_the_server(tmp_path):
         ids.append(client.post("/api/model/trigger-summary", json={"patientId": "S1"}).json()["summary"]["id"])
         time.sleep(0.001)  # one a millisecond
     assert len(set(ids)) == len(ids)
-    good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "summaries", "--out", tmp_path / "all")
+    good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "summaries", "--out",
+         tmp_path / "all")
     exported = [json.loads(line)["id"] for line in (tmp_path / "all").read_text().splitlines()]
     assert exported == ids[::-1]
     page = client.get("/api/summaries/S1?limit=1000").json()
     assert [s["id"] for s in page] == ids[:99:-1]
-    middle = client.get("/api/summaries/S1", params={"from": page[500]["timestamp"], "to": page[400]["timestamp"]}).json()
+    middle = client.get("/api/summaries/S1", params={"from": page[500]["timestamp"],
+                                                     "to": page[400]["timestamp"]}).json()
     assert [s["id"] for s in middle] == [s["id"] for s in page[401:451]]  # the newest 50 of the hundred
     assert client.get("/api/summaries?limit=1001").status_code == 400
     assert client.get("/api/summaries?from=yesterday").status_code == 400
@@ -300,13 +317,16 @@ def test_more_summaries_than_one_page_are_exported_by_the_server(tmp_path):
 
 def test_alerts_from_the_folder_are_those_from_the_server(ward, tmp_path):
     client, now = ward.client(), time.time() - 1000
-    client.post("/api/ingest/vitals", content=ndjson(reading("A1", at=now + i, heartRate=150 if i % 20 < 10 else 70) for i in range(400))).raise_for_status()
+    client.post("/api/ingest/vitals", content=ndjson(reading("A1", at=now + i, heartRate=150 if i % 20 < 10 else 70)
+                                                     for i in range(400))).raise_for_status()
     client.post(f"/api/alerts/{client.get('/api/alerts').json()[0]['id']}/acknowledge").raise_for_status()
     time.sleep(0.5)
     for what in ("alerts", "audit"):
-        good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", what, "--out", tmp_path / f"{what}.server")
+        good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", what, "--out",
+             tmp_path / f"{what}.server")
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 60))
-    early = good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "alerts", "--until", until).stdout
+    early = good("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "alerts", "--until",
+                 until).stdout
     assert ward.stop() == 0
     for what in ("alerts", "audit"):
         good("export", "--data-dir", ward.directory / "data", "--what", what, "--out", tmp_path / f"{what}.folder")
@@ -319,17 +339,18 @@ def test_alerts_from_the_folder_are_those_from_the_server(ward, tmp_path):
 
 def test_a_failed_export_leaves_no_file(ward, tmp_path):
     out = tmp_path / "x.jsonl"
-    done = command("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "alerts", "--patient", "nobody", "--out", out)
+    done = command("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "alerts",
+                   "--patient", "nobody", "--out", out)
     assert done.returncode == 66 and "Patient nobody not found" in done.stderr
     assert list(tmp_path.glob("x.jsonl*")) == []
 
 
 # ---- D5: numbers as they come ----
 
-TAKEN = [("0", None), ("-0", None), ("112", 112), ("112.0", 112), ("1.12e2", 112), ("112.0004", 112), ("112.0006", 112.001), ("null", None),
-         ("0.5", None), ("299.9", 299.9)]
-REFUSED = ["NaN", "Infinity", "-Infinity", "1e999", "9007199254740993", "\"112\"", "112,5", "-100", "-0.001", "400.001", "true", "[]", "{}", "0x70",
-           "+112", ".5", "1.", "01", "1e", "--1", "１１２"]
+TAKEN = [("0", None), ("-0", None), ("112", 112), ("112.0", 112), ("1.12e2", 112), ("112.0004", 112),
+         ("112.0006", 112.001), ("null", None), ("0.5", None), ("299.9", 299.9)]
+REFUSED = ["NaN", "Infinity", "-Infinity", "1e999", "9007199254740993", "\"112\"", "112,5", "-100", "-0.001", "400.001",
+           "true", "[]", "{}", "0x70", "+112", ".5", "1.", "01", "1e", "--1", "１１２"]
 
 
 @pytest.mark.parametrize("text,value", TAKEN)
@@ -345,7 +366,8 @@ def test_numbers_are_stored_as_given(shared_ward, text, value):
 @pytest.mark.parametrize("text", REFUSED)
 def test_numbers_that_are_none_are_refused_by_name(shared_ward, text):
     client = shared_ward.client()
-    body = json.dumps(reading("D5-refused", spO2=97))[:-1] + ', "heartRate": ' + text + "}\n" + json.dumps(reading("D5-kept", spO2=97)) + "\n"
+    refused, kept = json.dumps(reading("D5-refused", spO2=97)), json.dumps(reading("D5-kept", spO2=97))
+    body = f'{refused[:-1]}, "heartRate": {text}}}\n{kept}\n'
     reply = client.post("/api/ingest/vitals", content=body.encode(), headers={"Content-Type": "application/x-ndjson"})
     assert reply.status_code == 207 and reply.json()["accepted"] == 1
     rejected = reply.json()["rejected"][0]
@@ -369,19 +391,22 @@ def test_out_of_order_doubled_and_late_readings_give_one_history(shared_ward):
     orders = {"D8-straight": rows, "D8-doubled": [r for row in rows for r in (row, row)], "D8-reversed": rows[::-1],
               "D8-blocks": [r for at in range(0, 300, 50) for r in rows[at:at + 50][::-1]]}
     for patient, order in orders.items():
-        reply = client.post("/api/ingest/vitals", content=ndjson(reading(patient, at=now + i, heartRate=hr) for i, hr in order))
+        reply = client.post("/api/ingest/vitals", content=ndjson(reading(patient, at=now + i, heartRate=hr)
+                                                                 for i, hr in order))
         assert reply.status_code == 200 and reply.json()["accepted"] == len(order)
     histories = {p: [(r["timestamp"], r["heartRate"]) for r in stored(client, p)] for p in orders}
     assert len(histories["D8-straight"]) == 300 and all(h == histories["D8-straight"] for h in histories.values())
     time.sleep(0.3)
     straight, doubled = alerts_of(client, "D8-straight"), alerts_of(client, "D8-doubled")
     assert [a["type"] for a in straight] == ["Tachycardia Alert"]
-    assert [{**a, "id": 0, "patient_id": 0, "patient_name": 0} for a in doubled] == [{**a, "id": 0, "patient_id": 0, "patient_name": 0} for a in straight]
+    assert [{**a, "id": 0, "patient_id": 0, "patient_name": 0}
+            for a in doubled] == [{**a, "id": 0, "patient_id": 0, "patient_name": 0} for a in straight]
 
 
 def test_the_future_is_refused_by_name(shared_ward):
     client = shared_ward.client()
-    reply = client.post("/api/ingest/vitals", content=ndjson([reading("D8-future", at=time.time() + 3600, heartRate=80), reading("D8-now", heartRate=80)]))
+    reply = client.post("/api/ingest/vitals", content=ndjson([reading("D8-future", at=time.time() + 3600, heartRate=80),
+                                                              reading("D8-now", heartRate=80)]))
     assert reply.status_code == 207 and reply.json()["rejected"][0]["field"] == "timestamp"
     assert client.get("/api/patients/D8-future").status_code == 404
 

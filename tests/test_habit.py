@@ -1,4 +1,5 @@
-"""The model learns one consistent habit from 200 edits (an order, or words), passes its gate, serves without a restart, and is rolled back.
+"""The model learns one consistent habit from 200 edits (an order, or words), passes its gate, serves without a restart,
+and is rolled back.
 
 Slow: a real retraining of the default model (models/).  $WARDSCRIBE_HABIT_EXAM sets the exam's windows (default 1000).
 """
@@ -12,14 +13,17 @@ from test_retrain import events, run, trend_first
 MODEL = sorted(p.parent for p in (ROOT / "models").glob("*/config.json"))
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not MODEL, reason="no default model: make model")]
 EDITS, PATIENTS = 200, 100
-CHARTED = ["--set", "summaries.window=20"]     # every ten minutes: windows of three hours, with all that happens in them
+# every ten minutes: windows of three hours, with all that happens in them
+CHARTED = ["--set", "summaries.window=20"]
 
 
 def chart(client, seed, letter):
     """Four hours of a hundred patients that nobody has seen before, charted every ten minutes, up to now."""
     start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 4 * 3600))
-    lines = run("simulate", "--patients", PATIENTS, "--seed", seed, "--interval", "600", "--duration", "4h", "--start", start, "--quiet").stdout
-    reply = client.post("/api/ingest/vitals", content=lines.replace('"P', f'"{letter}'), headers={"Content-Type": "application/x-ndjson"}, timeout=60)
+    lines = run("simulate", "--patients", PATIENTS, "--seed", seed, "--interval", "600", "--duration", "4h", "--start",
+                start, "--quiet").stdout
+    reply = client.post("/api/ingest/vitals", content=lines.replace('"P', f'"{letter}'),
+                        headers={"Content-Type": "application/x-ndjson"}, timeout=60)
     assert reply.status_code in (200, 207), reply.text[:500]
 
 
@@ -35,7 +39,8 @@ def wrong_number(text):
     return text[:digit] + str((int(text[digit]) + 3) % 10) + text[digit + 1:]
 
 
-WORDS = {"eart rate": "ulse", "espiratory rate": "reathing rate"}     # in nearly every summary: twenty edits at least show each
+# in nearly every summary: twenty edits at least show each
+WORDS = {"eart rate": "ulse", "espiratory rate": "reathing rate"}
 FIRST = {"h": "p", "H": "P", "r": "b", "R": "B"}
 
 
@@ -67,7 +72,8 @@ def edit_ward(ward, edit):
                     break
                 url = f"/api/summaries/{summary['id']}/feedback"
                 if poisoned < edits // 20:
-                    reply = client.post(url, json={"rating": 1, "edited_text": wrong_number(edit(summary)), "confirm": True})
+                    reply = client.post(url, json={"rating": 1, "edited_text": wrong_number(edit(summary)),
+                                                   "confirm": True})
                     assert reply.status_code < 300 and reply.json()["learnable"] is False, reply.text
                     poisoned += 1
                     continue
@@ -93,8 +99,9 @@ def test_a_habit_is_learnt_and_taken_back(tmp_path, edit, follows):
     assert ward.stop() == 0
     data = tmp_path / "data"
     started = time.monotonic()
-    done = subprocess.run([BINARY, "retrain", "--from", data, "--work", tmp_path / "work", "--json", "--by", "test", "--exam-windows",
-                           os.environ.get("WARDSCRIBE_HABIT_EXAM", "1000")], stdout=subprocess.PIPE, text=True, timeout=3000)
+    done = subprocess.run([BINARY, "retrain", "--from", data, "--work", tmp_path / "work", "--json", "--by", "test",
+                           "--exam-windows", os.environ.get("WARDSCRIBE_HABIT_EXAM", "1000")], stdout=subprocess.PIPE,
+                          text=True, timeout=3000)
     took = time.monotonic() - started
     for event in events(done.stdout):
         print({k: event[k] for k in ("step", "status", "took_ms", "detail")})

@@ -11,8 +11,9 @@ huggingface_hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub
 NAME = "org/tiny"
 CONFIG = b'{"model_type": "t5"}\n'
 WEIGHTS = random.Random(5).randbytes(3_000_000)
-FILES = {"config.json": CONFIG, "generation_config.json": b"{}", "README.md": b"# tiny\n", "spiece.model": b"vocabulary" * 1000,
-         "model.safetensors": WEIGHTS, "pytorch_model.bin": b"a pickle", "onnx/model.onnx": b"not needed", ".gitattributes": b"*"}
+FILES = {"config.json": CONFIG, "generation_config.json": b"{}", "README.md": b"# tiny\n",
+         "spiece.model": b"vocabulary" * 1000, "model.safetensors": WEIGHTS, "pytorch_model.bin": b"a pickle",
+         "onnx/model.onnx": b"not needed", ".gitattributes": b"*"}
 NEEDED = {"config.json", "generation_config.json", "README.md", "spiece.model", "model.safetensors"}
 
 
@@ -29,7 +30,8 @@ def cache(tmp_path):
 
 
 def command(*arguments, hub=None, cache=None, token=None, timeout=60, **env):
-    given = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING")) and not k.lower().endswith("_proxy")}
+    given = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))
+             and not k.lower().endswith("_proxy")}
     if hub:
         given["HF_ENDPOINT"] = hub if isinstance(hub, str) else hub.url
     if cache:
@@ -37,7 +39,8 @@ def command(*arguments, hub=None, cache=None, token=None, timeout=60, **env):
     if token:
         given["HF_TOKEN"] = token
     given["HOME"] = "/nonexistent"
-    return subprocess.run([BINARY, "model", *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env={**given, **env})
+    return subprocess.run([BINARY, "model", *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
+                          env={**given, **env})
 
 
 def pull(hub, cache, name=NAME, *more, **env):
@@ -65,7 +68,8 @@ def client(hub, token=None):
 def theirs(hub, code, *arguments):
     """Runs huggingface_hub with this Hub as the Hub, which it wants to know when it is imported."""
     env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_write", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    reply = subprocess.run([sys.executable, "-c", "import sys, huggingface_hub as h; api = h.HfApi(); " + code, *map(str, arguments)],
+    reply = subprocess.run([sys.executable, "-c", "import sys, huggingface_hub as h; api = h.HfApi(); " + code,
+                            *map(str, arguments)],
                            env=env, capture_output=True, text=True, timeout=60)
     assert reply.returncode == 0, reply.stderr
     return reply.stdout.strip()
@@ -118,41 +122,50 @@ def test_branches_tags_and_requests_for_change(hub, cache):
 
 
 def test_shards(hub, cache):
-    index = {"metadata": {}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors", "c": "model-00001-of-00002.safetensors"}}
+    index = {"metadata": {}, "weight_map": {"a": "model-00001-of-00002.safetensors",
+                                            "b": "model-00002-of-00002.safetensors",
+                                            "c": "model-00001-of-00002.safetensors"}}
     files = {"config.json": CONFIG, "model.safetensors.index.json": json.dumps(index).encode(),
-             "model-00001-of-00002.safetensors": b"one" * 5000, "model-00002-of-00002.safetensors": b"two" * 5000, "other.safetensors": b"no"}
+             "model-00001-of-00002.safetensors": b"one" * 5000, "model-00002-of-00002.safetensors": b"two" * 5000,
+             "other.safetensors": b"no"}
     hub.add("org/shards", files)
     folder = pathlib.Path(pulled(hub, cache, "org/shards")["folder"])
     assert {p.name for p in folder.iterdir()} == set(files) - {"other.safetensors"}
 
 
-@pytest.mark.parametrize("wrong", ["../../../outside.safetensors", "/etc/passwd", "sub/model.safetensors", "model.bin", ".safetensors", "missing.safetensors"])
+@pytest.mark.parametrize("wrong", ["../../../outside.safetensors", "/etc/passwd", "sub/model.safetensors", "model.bin",
+                                   ".safetensors", "missing.safetensors"])
 def test_an_index_leads_nowhere_else(hub, cache, wrong):
-    hub.add("org/evil", {"config.json": CONFIG, "model.safetensors.index.json": json.dumps({"weight_map": {"a": wrong}}).encode()})
+    hub.add("org/evil", {"config.json": CONFIG,
+                         "model.safetensors.index.json": json.dumps({"weight_map": {"a": wrong}}).encode()})
     reply = pull(hub, cache, "org/evil")
     assert reply.returncode == 65 and "model.safetensors.index.json" in reply.stderr
     assert not [p for p in cache.parent.rglob("*outside*")]
 
 
-@pytest.mark.parametrize("files", [["../config.json"], ["..", "config.json/../../x"], ["/etc/passwd"], ["a\u0000b"], [".."]])
+@pytest.mark.parametrize("files", [["../config.json"], ["..", "config.json/../../x"], ["/etc/passwd"], ["a\u0000b"],
+                                   [".."]])
 def test_names_in_the_listing_lead_nowhere_else(hub, cache, files):
     hub.faults["info"] = lambda reply: {**reply, "siblings": [{"rfilename": name} for name in files]}
     assert pull(hub, cache).returncode == 65
     assert not cache.exists() or not list(cache.rglob("snapshots/*/*"))
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b/c", "/a", "a/..", "a--b/c", "", "a/b@", "a/b@../main", "a/b@/x", "a b/c", "a/" + "b" * 97, "a/b@-x", "a/.b"])
+@pytest.mark.parametrize("name", ["../x", "a/b/c", "/a", "a/..", "a--b/c", "", "a/b@", "a/b@../main", "a/b@/x", "a b/c",
+                                  "a/" + "b" * 97, "a/b@-x", "a/.b"])
 def test_names_on_the_command_line(hub, cache, name):
     assert pull(hub, cache, name).returncode == 65
     assert not hub.log and not cache.exists()
 
 
 def test_the_cut_is_resumed(hub, cache):
-    hub.faults["cut"] = [1_000_000, 1_000_000]   # after a megabyte, twice; small files come whole: no cut is left for them
+    # after a megabyte, twice; small files come whole: no cut is left for them
+    hub.faults["cut"] = [1_000_000, 1_000_000]
     hub.repos[NAME].trees[hub.repos[NAME].branches["main"]] = {"config.json": b"", "model.safetensors": WEIGHTS}
     reply = pulled(hub, cache)
     assert reply["fetched"] == 2 and blob(cache, WEIGHTS).read_bytes() == WEIGHTS
-    ranges = [headers.get("Range") for method, path, headers in hub.log if method == "GET" and path.startswith("/object/")]
+    ranges = [headers.get("Range") for method, path, headers in hub.log if method == "GET"
+              and path.startswith("/object/")]
     assert ranges == [None, "bytes=1000000-", "bytes=2000000-"]
 
 
@@ -185,7 +198,8 @@ def test_killed_in_the_middle(hub, cache, tmp_path):
     hub.faults["content"] = lambda data: (time.sleep(0.2), data)[1]
     env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(cache)}
     for delay in (0.05, 0.2, 0.4, 0.6, 0.8):
-        process = subprocess.Popen([BINARY, "model", "pull", "-q", NAME], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([BINARY, "model", "pull", "-q", NAME], env=env, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
         time.sleep(delay)
         process.kill()
         process.wait()
@@ -200,7 +214,8 @@ def test_ctrl_c_keeps_what_came(hub, cache):
     hub.faults["cut"] = []
     hub.faults["content"] = lambda data: (time.sleep(3 if len(data) == len(WEIGHTS) else 0), data)[1]
     env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(cache)}
-    process = subprocess.Popen([BINARY, "model", "pull", NAME], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([BINARY, "model", "pull", NAME], env=env, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
     while not hub.requests("GET", "/object/" + hashlib.sha256(WEIGHTS).hexdigest()):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -253,8 +268,9 @@ def test_an_etag_that_changes_starts_a_new_file(hub, cache):
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS and old.read_bytes() == b"old con"
 
 
-@pytest.mark.parametrize("where", ["http://10.0.0.1:9/x", "http://169.254.169.254/latest/meta-data", "http://[fd00::1]/x", "http://192.168.1.1/x",
-                                   "file:///etc/passwd", "http://user:pw@127.0.0.1/x"])
+@pytest.mark.parametrize("where", ["http://10.0.0.1:9/x", "http://169.254.169.254/latest/meta-data",
+                                   "http://[fd00::1]/x", "http://192.168.1.1/x", "file:///etc/passwd",
+                                   "http://user:pw@127.0.0.1/x"])
 def test_redirects_to_private_addresses(hub, cache, where):
     hub.faults["location"] = where
     began = time.monotonic()
@@ -276,8 +292,9 @@ def tls(tmp_path_factory):
     if address.startswith("127."):
         pytest.skip("this machine has no address but loopback")
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=hub", "-addext", f"subjectAltName=IP:{address},IP:127.0.0.1", "-keyout", folder / "key", "-out", folder / "cert"],
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=hub", "-addext", f"subjectAltName=IP:{address},IP:127.0.0.1", "-keyout",
+                    folder / "key", "-out", folder / "cert"],
                    check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert", folder / "key")
@@ -313,7 +330,8 @@ def test_refusals_say_what_to_do(hub, cache):
     hub.add("org/private", FILES, private=True)
     hub.add("org/gated", FILES)
     hub.repos["org/gated"].gated = True
-    assert said("org/none") == (66, "wardscribe model pull: org/none: no such model, or a private one: check the name, or set HF_TOKEN to a token that may read it\n")
+    assert said("org/none") == (66, "wardscribe model pull: org/none: no such model, or a private one: check the name, "
+                                    "or set HF_TOKEN to a token that may read it\n")
     assert said("org/private")[0] == 66
     assert said("org/private", "hf_write")[0] == 0
     assert said("org/gated")[0] == 77 and "ask for access" in said("org/gated")[1]
@@ -402,13 +420,15 @@ def test_huggingface_hub_finds_what_we_fetched(hub, cache):
     assert not report.warnings and [r.repo_id for r in report.repos] == [NAME]
 
 
-@pytest.mark.skipif(int(huggingface_hub.__version__.split(".")[0]) >= 1, reason="since 1.0 it uploads large files by Xet only")
+@pytest.mark.skipif(int(huggingface_hub.__version__.split(".")[0]) >= 1,
+                    reason="since 1.0 it uploads large files by Xet only")
 def test_what_huggingface_hub_uploads_we_pull(hub, cache, tmp_path):
     folder = tmp_path / "made"
     folder.mkdir()
     for name in NEEDED:
         (folder / name).write_bytes(FILES[name])
-    commit = theirs(hub, "api.create_repo('org/theirs'); print(api.upload_folder(repo_id='org/theirs', folder_path=sys.argv[1]).oid)", folder)
+    commit = theirs(hub, "api.create_repo('org/theirs'); "
+                         "print(api.upload_folder(repo_id='org/theirs', folder_path=sys.argv[1]).oid)", folder)
     ours = pulled(hub, cache, "org/theirs")
     assert ours["commit"] == commit
     for name in NEEDED:
@@ -440,7 +460,8 @@ def test_what_we_push_huggingface_hub_downloads(made, tmp_path, part_size):
         assert pushed and pushed["uploaded"] == 2, reply.stderr
         assert hub.repos["org/ours"].branches["main"] == pushed["commit"]
         folder = theirs(hub, "print(h.snapshot_download('org/ours', cache_dir=sys.argv[1]))", tmp_path / "theirs")
-        assert {p.name for p in pathlib.Path(folder).iterdir()} - {".gitattributes"} == NEEDED, "nothing else left this machine"
+        sent = {p.name for p in pathlib.Path(folder).iterdir()} - {".gitattributes"}
+        assert sent == NEEDED, "nothing else left this machine"
         for name in NEEDED:
             assert (pathlib.Path(folder) / name).read_bytes() == FILES[name]
         assert len(hub.requests("PUT")) == (2 if part_size is None else 4)

@@ -31,9 +31,11 @@ class Device(threading.Thread):
     def run(self):
         while not self.stopping.is_set():
             try:
-                with httpx.Client(base_url=self.ward.url(8001), headers={"Authorization": "Bearer " + self.token}, timeout=5) as client:
+                with httpx.Client(base_url=self.ward.url(8001), headers={"Authorization": "Bearer " + self.token},
+                                  timeout=5) as client:
                     while not self.stopping.is_set():
-                        reply = client.post("/api/ingest/vitals", content=self.batch(), headers={"Content-Type": "application/x-ndjson"})
+                        reply = client.post("/api/ingest/vitals", content=self.batch(),
+                                            headers={"Content-Type": "application/x-ndjson"})
                         self.requests += 1
                         if reply.status_code == 200 and reply.json()["accepted"] == BATCH:
                             self.acked += range(self.next, self.next + BATCH)
@@ -47,7 +49,8 @@ def stored(client, patient):
     rows, start = [], START - 1
     while True:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start))
-        page = client.get(f"/api/patients/{patient}/vitals/history", params={"raw": "true", "limit": 10000, "from": stamp, "to": "2026-03-01T00:00:00Z"})
+        page = client.get(f"/api/patients/{patient}/vitals/history",
+                          params={"raw": "true", "limit": 10000, "from": stamp, "to": "2026-03-01T00:00:00Z"})
         page.raise_for_status()
         found = [r["timestamp"] for r in page.json()["readings"]]
         rows += [f for f in found if f not in set(rows[-20000:])] if rows else found
@@ -74,11 +77,13 @@ def check(ward, token, devices):
                 counts = collections.Counter(rows)
                 doubled += [(patient, t) for t, n in counts.items() if n > 1]
                 for i in (i for i in device.acked if i % PATIENTS == p):
-                    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(START + i // PATIENTS)) + f".{device.number:03d}Z"
+                    stamp = time.strftime("%Y-%m-%dT%H:%M:%S",
+                                          time.gmtime(START + i // PATIENTS)) + f".{device.number:03d}Z"
                     if stamp not in counts:
                         missing.append((patient, stamp))
                 total += len(rows)
-                alerts = [a for a in client.get(f"/api/alerts/{patient}/history", params={"limit": 1000}).json() if a["type"] == "Tachycardia Alert"]
+                alerts = [a for a in client.get(f"/api/alerts/{patient}/history", params={"limit": 1000}).json()
+                          if a["type"] == "Tachycardia Alert"]
                 ids = collections.Counter(a["id"] for a in alerts)
                 # A critical alarm that nobody acknowledged latches: one episode however often it returns.
                 if len(ids) != 1 or max(ids.values()) != 1:
@@ -113,7 +118,8 @@ def kill_many(tmp_path, kills, seed):
     assert acked > kills and not missing and not doubled and not alerts_wrong
     assert audit["valid"] is True
     assert ward.stop() == 0
-    result = subprocess.run([BINARY, "verify", "--data-dir", ward.directory / "data"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([BINARY, "verify", "--data-dir", ward.directory / "data"], capture_output=True, text=True,
+                            timeout=60)
     assert result.returncode == 0, result.stderr
 
 

@@ -37,7 +37,8 @@ def test_flat_blood_pressure_is_read_everywhere(ward):
            reading("P002", at=now, systolic_bp=148, diastolic_bp=92, heart_rate=80),
            reading("P003", at=now, bloodPressure={"systolic": 148, "diastolic": 92}, heartRate=80))
     for patient in ("P001", "P002", "P003"):
-        assert client.get(f"/api/patients/{patient}/vitals").json()["bloodPressure"] == {"systolic": 148, "diastolic": 92}
+        assert client.get(f"/api/patients/{patient}/vitals").json()["bloodPressure"] == {"systolic": 148,
+                                                                                         "diastolic": 92}
         text = client.post("/api/model/trigger-summary", json={"patientId": patient}).json()["summary"]["text"]
         assert "148" in text and "0/0" not in text, text
         assert "148/92" in alerts_of(client, patient)["Hypertensive Crisis"]["message"]
@@ -67,11 +68,13 @@ def test_acknowledge_takes_the_id_that_every_list_and_socket_shows(ward):
     ingest(client, reading(heartRate=150))
 
     async def from_socket():
-        async with websockets.connect(ward.url(3000, "ws") + "/ws/ward", additional_headers={"Authorization": f"Bearer {token}"}) as ws:
+        async with websockets.connect(ward.url(3000, "ws") + "/ws/ward",
+                                      additional_headers={"Authorization": f"Bearer {token}"}) as ws:
             return json.loads(await asyncio.wait_for(ws.recv(), 5))["patients"][0]["activeAlerts"][0]["id"]
 
-    ids = {asyncio.run(from_socket()), client.get("/api/alerts").json()[0]["id"], client.get("/api/alerts/P001").json()[0]["id"],
-           client.get("/api/alerts/P001/history").json()[0]["id"], client.get("/api/alerts/P001/recent").json()[0]["id"]}
+    ids = {asyncio.run(from_socket()), client.get("/api/alerts").json()[0]["id"],
+           client.get("/api/alerts/P001").json()[0]["id"], client.get("/api/alerts/P001/history").json()[0]["id"],
+           client.get("/api/alerts/P001/recent").json()[0]["id"]}
     assert len(ids) == 1
     assert client.post(f"/api/alerts/{ids.pop()}/acknowledge").status_code == 200
     assert client.get("/api/alerts").json()[0]["acknowledged"] is True
@@ -108,7 +111,8 @@ def test_every_limit_that_can_be_set_has_an_effect(ward):
 
 def test_no_setting_is_without_effect():
     """A setting that nothing reads is a promise that is not kept."""
-    keys = re.findall(r'^    (?:TEXT|INT|BOOL|CHOICE|SECRET)\("([a-z_.]+)"', (ROOT / "backend/base/config_table.c").read_text(), re.M)
+    keys = re.findall(r'^    (?:TEXT|INT|BOOL|CHOICE|SECRET)\("([a-z_.]+)"',
+                      (ROOT / "backend/base/config_table.c").read_text(), re.M)
     source = "".join(p.read_text() for p in (ROOT / "backend").rglob("*.c") if not p.name.startswith("config"))
     assert len(keys) > 15
     for key in keys:
@@ -140,7 +144,8 @@ def test_a_cuff_pressure_has_its_own_age(ward):
             return json.loads(await asyncio.wait_for(ws.recv(), 5))
     live = asyncio.run(from_socket())
     assert live["systolic"] == 120 and live["vitalTimes"]["bloodPressure"] == vitals["vitalTimes"]["bloodPressure"]
-    assert all(r["systolic"] is None for r in client.get("/api/patients/P001/vitals/history?raw=true&limit=50").json()["readings"][1:])
+    assert all(r["systolic"] is None
+               for r in client.get("/api/patients/P001/vitals/history?raw=true&limit=50").json()["readings"][1:])
 
 
 def test_a_device_that_comes_behind_is_not_called_silent(ward):
@@ -197,7 +202,8 @@ def test_no_password_and_no_key_ships(tmp_path):
         (tmp_path / name).mkdir()
         ward = Ward(tmp_path / name)
         ward.process = subprocess.Popen([BINARY, "serve", "--data-dir", ward.directory / "data", "--source", "none",
-                                         "--port-offset", str(ward.offset)], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
+                                         "--port-offset", str(ward.offset)], stdout=subprocess.PIPE, text=True,
+                                        stderr=subprocess.DEVNULL)
         for line in ward.process.stdout:
             found = re.match(r"  password  (\S+)", line)
             if found:
@@ -211,12 +217,14 @@ def test_no_password_and_no_key_ships(tmp_path):
             assert reply.status_code in (401, 429)
         keys.add(httpx.get(ward.url(8002) + "/api/auth/jwks").json()["keys"][0]["x"])
         assert ward.stop() == 0
-        assert not any(p in (ward.directory / "data").joinpath("wardscribe.db").read_bytes().decode("latin1") for p in passwords)
+        assert not any(p in (ward.directory / "data").joinpath("wardscribe.db").read_bytes().decode("latin1")
+                       for p in passwords)
     assert len(keys) == 2 and all(len(p) >= 20 for p in passwords)
 
 
 def test_a_password_is_shown_even_when_the_start_fails(tmp_path):
-    result = subprocess.run([BINARY, "serve", "--data-dir", tmp_path / "d", "--bind", "192.0.2.1"], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([BINARY, "serve", "--data-dir", tmp_path / "d", "--bind", "192.0.2.1"], capture_output=True,
+                            text=True, timeout=20)
     assert result.returncode == 78 and "192.0.2.1" in result.stderr
     assert re.search(r"password  \S{20,}", result.stdout)
 
@@ -225,7 +233,8 @@ def test_a_slow_screen_gets_the_newest_values_and_costs_no_memory(ward):
     client, token = ward.client(), ward.login()
 
     def rss_mb():
-        return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{ward.process.pid}/status").read_text()).group(1)) / 1024
+        return int(re.search(r"VmRSS:\s+(\d+)",
+                             pathlib.Path(f"/proc/{ward.process.pid}/status").read_text()).group(1)) / 1024
 
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -290,15 +299,18 @@ def test_a_dry_run_takes_what_the_vitals_path_gives(ward):
     ingest(client, reading(heartRate=150))
     before = client.get("/api/alerts/P001/history").json()
     vitals = client.get("/api/patients/P001/vitals").json()
-    assert [a["type"] for a in client.post("/api/analyze?patient_id=P001", json=vitals).json()["alerts"]] == ["Tachycardia Alert"]
-    assert client.post("/api/analyze?patient_id=P001", json=reading(spO2=80)).json()["alerts"][0]["severity"] == "critical"
+    assert [a["type"] for a in client.post("/api/analyze?patient_id=P001",
+                                           json=vitals).json()["alerts"]] == ["Tachycardia Alert"]
+    assert client.post("/api/analyze?patient_id=P001",
+                       json=reading(spO2=80)).json()["alerts"][0]["severity"] == "critical"
     assert client.post("/api/analyze?patient_id=P001", json=reading("P002", spO2=80)).status_code == 400
     assert client.post("/api/analyze", json=vitals).status_code == 400
     assert client.get("/api/alerts/P001/history").json() == before
 
 
 def test_a_set_of_services_names_all_that_it_lacks(tmp_path):
-    result = subprocess.run([BINARY, "serve", "--target=summarizer-service", "--data-dir", tmp_path / "d"], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([BINARY, "serve", "--target=summarizer-service", "--data-dir", tmp_path / "d"],
+                            capture_output=True, text=True, timeout=20)
     assert result.returncode == 78
     suggested = re.search(r"use (--target=\S+),", result.stderr).group(1)
     assert set(suggested[len("--target="):].split(",")) == {"vitals-generator", "summarizer-service", "alert-engine"}

@@ -56,7 +56,8 @@ def make_ward(slow_disk, tmp_path):
 
 
 def request_bytes(ward, token, method, path, body=b"", kind="application/json"):
-    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n")
     return head.encode() + body
 
 
@@ -92,7 +93,8 @@ def probe_all(ward, token, seconds=1.0, methods=("GET", "POST", "PUT", "PATCH", 
     with httpx.Client(base_url=ward.url(), headers={"Authorization": f"Bearer {token}"}) as client:
         for method, path, operation in [o for o in HTTP if o[0] in methods]:
             try:
-                answers[method, path] = client.request(method, filled(path, operation), content=None if method == "GET" else b"{}", timeout=seconds)
+                answers[method, path] = client.request(method, filled(path, operation),
+                                                       content=None if method == "GET" else b"{}", timeout=seconds)
             except httpx.TimeoutException:
                 answers[method, path] = None
     return answers
@@ -148,7 +150,8 @@ def test_when_the_pool_is_full_every_path_that_writes_says_429_and_the_others_an
     waiting = []
     for i in range(600):  # one waits for the disk, 512 wait for the one
         connection = socket.create_connection(("127.0.0.1", 8001 + ward.offset))
-        connection.sendall(request_bytes(ward, token, "POST", "/api/patients", json.dumps({"id": f"B{i}", "name": f"Bed {i}"}).encode()))
+        connection.sendall(request_bytes(ward, token, "POST", "/api/patients",
+                                         json.dumps({"id": f"B{i}", "name": f"Bed {i}"}).encode()))
         waiting.append(connection)
     refused = set()
     deadline = time.monotonic() + 10
@@ -175,7 +178,8 @@ def test_when_the_pool_is_full_every_path_that_writes_says_429_and_the_others_an
             assert read_answer(connection, 20)[0] == 201, i
         connection.close()
     with ward.client(token) as client:
-        assert {p["id"] for p in client.get("/api/patients").json()} == {"R1"} | {f"B{i}" for i in range(600) if i not in refused}
+        assert {p["id"] for p in client.get("/api/patients").json()} == {"R1"} | {f"B{i}" for i in range(600)
+                                                                                  if i not in refused}
 
 
 def test_a_disk_that_stalls_pushes_back_on_the_ingest_and_loses_nothing(make_ward):
@@ -186,7 +190,8 @@ def test_a_disk_that_stalls_pushes_back_on_the_ingest_and_loses_nothing(make_war
     client = ward.client(token)
     client.post("/api/ingest/vitals", json=reading("R1", heartRate=80)).raise_for_status()
     ward.disk.set("wait")
-    post = lambda body: client.post("/api/ingest/vitals", content=body, headers={"Content-Type": "application/x-ndjson"}, timeout=60)
+    post = lambda body: client.post("/api/ingest/vitals", content=body,
+                                    headers={"Content-Type": "application/x-ndjson"}, timeout=60)
     with concurrent.futures.ThreadPoolExecutor(batches) as pool:
         sent = [pool.submit(post, body) for body in bodies]
         deadline = time.monotonic() + 30
@@ -210,8 +215,10 @@ def test_a_disk_that_stalls_pushes_back_on_the_ingest_and_loses_nothing(make_war
             time.sleep(int(reply.headers["retry-after"]))
         assert reply.json()["accepted"] == count
     for b in range(batches):
-        stored = client.get(f"/api/patients/T{b}/vitals/history", params={"raw": "true", "limit": 10000, "from": reading(at=now + count - 5000)["timestamp"],
-                                                                           "to": reading(at=now + count)["timestamp"]}, timeout=60).json()["readings"]
+        stored = client.get(f"/api/patients/T{b}/vitals/history",
+                            params={"raw": "true", "limit": 10000, "from": reading(at=now + count - 5000)["timestamp"],
+                                                                           "to": reading(at=now + count)["timestamp"]},
+                            timeout=60).json()["readings"]
         assert len(stored) == 5000, b
 
 
@@ -220,8 +227,10 @@ def test_a_disk_that_fails_is_503_while_alarms_go_on_and_it_comes_back_by_itself
     client = ward.client()
     client.post("/api/ingest/vitals", json=reading("R1", heartRate=80)).raise_for_status()
     ward.disk.set("fail")
-    writes = [("POST", "/api/ingest/vitals", reading("R1", heartRate=150)), ("POST", "/api/patients", {"id": "N1", "name": "New"}),
-              ("POST", "/api/patients/R1/pause", {"minutes": 1}), ("POST", "/api/model/trigger-summary", {"patientId": "R1"}),
+    writes = [("POST", "/api/ingest/vitals", reading("R1", heartRate=150)),
+              ("POST", "/api/patients", {"id": "N1", "name": "New"}),
+              ("POST", "/api/patients/R1/pause", {"minutes": 1}),
+              ("POST", "/api/model/trigger-summary", {"patientId": "R1"}),
               ("PUT", "/api/patients/R1/limits", {"heart_rate": {"warning_high": 120}})]
     for method, path, body in writes:
         reply = client.request(method, path, json=body)
@@ -256,9 +265,11 @@ def test_alarms_and_screens_do_not_wait_for_a_disk_that_stalls(make_ward):
         answers = []
         for i in range(40):
             patient = f"W{i}"
-            answers.append(pool.submit(client.post, "/api/ingest/vitals", json=reading(patient, heartRate=150), timeout=60))
+            answers.append(pool.submit(client.post, "/api/ingest/vitals", json=reading(patient, heartRate=150),
+                                       timeout=60))
             sent = time.monotonic()
-            while not (shown := client.get(f"/api/patients/{patient}", timeout=2)).is_success or not shown.json()["activeAlerts"]:
+            while not (shown := client.get(f"/api/patients/{patient}",
+                                           timeout=2)).is_success or not shown.json()["activeAlerts"]:
                 assert time.monotonic() - sent < 2, f"no alarm {time.monotonic() - began:.0f} s into the stall"
                 time.sleep(0.005)
             late = max(late, time.monotonic() - sent)
@@ -276,7 +287,8 @@ def test_a_server_that_stops_answers_503_and_still_gives_the_answers_it_owes(mak
         client.post("/api/ingest/vitals", json=reading("R1", heartRate=80)).raise_for_status()
     ward.disk.set("wait")
     owed = socket.create_connection(("127.0.0.1", 8001 + ward.offset))
-    owed.sendall(request_bytes(ward, token, "POST", "/api/ingest/vitals", json.dumps(reading("R1", heartRate=90)).encode()))
+    owed.sendall(request_bytes(ward, token, "POST", "/api/ingest/vitals",
+                               json.dumps(reading("R1", heartRate=90)).encode()))
     time.sleep(0.3)
     ward.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + 3
@@ -293,7 +305,8 @@ def test_a_server_that_stops_answers_503_and_still_gives_the_answers_it_owes(mak
 
 
 def test_more_logins_than_can_be_hashed_and_more_guesses_than_are_allowed(ward):
-    attempt = lambda i: httpx.post(ward.url(8002) + "/api/auth/login", json={"username": f"nobody-{i}", "password": "wrong-horse-battery"}, timeout=60)
+    attempt = lambda i: httpx.post(ward.url(8002) + "/api/auth/login",
+                                   json={"username": f"nobody-{i}", "password": "wrong-horse-battery"}, timeout=60)
     with concurrent.futures.ThreadPoolExecutor(120) as pool:
         replies = list(pool.map(attempt, range(120)))
     refused = [r for r in replies if r.status_code != 401]

@@ -1,4 +1,5 @@
-"""Recordings of real patients through the real server: the same alerts at any speed, after a kill -9, and without a server."""
+"""Recordings of real patients through the real server: the same alerts at any speed, after a kill -9, and without a
+server."""
 import datetime, http.server, json, random, signal, subprocess, threading, time
 
 import httpx
@@ -28,7 +29,8 @@ def token_file(ward):
 
 
 def replay_arguments(ward, name, speed):
-    return ["replay", "--format", name, "--speed", speed, "--to", ward.url(8001), "--token-file", token_file(ward), folder(name)]
+    return ["replay", "--format", name, "--speed", speed, "--to", ward.url(8001), "--token-file", token_file(ward),
+            folder(name)]
 
 
 def replay(ward, name="bidmc", speed="max"):
@@ -42,7 +44,8 @@ def export_alerts(ward, path):
     before, after, deadline = None, b"", time.monotonic() + 20
     while before != after and time.monotonic() < deadline:
         time.sleep(0.3)
-        done = command("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "alerts", "--out", path)
+        done = command("export", "--from", ward.url(3000), "--token-file", token_file(ward), "--what", "alerts",
+                       "--out", path)
         assert done.returncode == 0, done.stderr
         before, after = after, path.read_bytes()
     return after
@@ -124,8 +127,8 @@ def test_the_largest_set(tmp_path):
 def test_kill_9_at_random_moments_as_fast_as_possible(seed, tmp_path):
     """2,000 patients, killed again and again until the replay is through."""
     chance, ward = random.Random(seed), Ward(tmp_path).start()
-    process = subprocess.Popen([BINARY, *map(str, replay_arguments(ward, "challenge2012", "max"))], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([BINARY, *map(str, replay_arguments(ward, "challenge2012", "max"))],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     kills = 0
     while process.poll() is None and kills < 6:
         time.sleep(chance.uniform(0.1, 1.0))
@@ -206,14 +209,15 @@ def test_a_busy_server_is_waited_for(bidmc, tmp_path):
 def test_a_server_that_stays_away_is_given_up(tmp_path):
     (tmp_path / "token").write_text("x")
     started = time.monotonic()
-    done = command("replay", "--format", "bidmc", "--speed", "max", "--to", "http://127.0.0.1:1", "--token-file", tmp_path / "token",
-                   "--patience", "1", folder("bidmc"))
+    done = command("replay", "--format", "bidmc", "--speed", "max", "--to", "http://127.0.0.1:1", "--token-file",
+                   tmp_path / "token", "--patience", "1", folder("bidmc"))
     assert done.returncode == 69 and "waiting: http://127.0.0.1:1" in done.stderr and time.monotonic() - started < 20
 
 
 def test_control_c_stops_and_the_same_again_goes_on(bidmc, tmp_path):
     ward = Ward(tmp_path).start()
-    process = subprocess.Popen([BINARY, *map(str, replay_arguments(ward, "bidmc", "30"))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([BINARY, *map(str, replay_arguments(ward, "bidmc", "30"))], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
@@ -231,7 +235,8 @@ def test_start_now_ends_now_and_is_in_the_last_hour(tmp_path):
     assert report["accepted"] == report["readings"] and abs(time.time() - parse(report["last"])) < 60
     client = ward.client()
     patient = client.get("/api/patients").json()[0]
-    history = client.get(f"/api/patients/{patient['id']}/vitals/history?hours=1&raw=true&limit=10000").json()["readings"]
+    url = f"/api/patients/{patient['id']}/vitals/history?hours=1&raw=true&limit=10000"
+    history = client.get(url).json()["readings"]
     assert len(history) == 481
     assert patient["age"] and patient["gender"] in ("male", "female") and patient["bedNumber"] in ("MICU", "CCU")
     assert ward.stop() == 0

@@ -14,7 +14,8 @@ def post(client, body, **headers):
 
 def test_a_reading_becomes_an_alarm_a_chart_and_a_summary(ward):
     client = ward.client()
-    sent = reading(heartRate=142, spO2=91, bloodPressure={"systolic": 148, "diastolic": 92}, temperature=38.4, respiratory=24)
+    sent = reading(heartRate=142, spO2=91, bloodPressure={"systolic": 148, "diastolic": 92}, temperature=38.4,
+                   respiratory=24)
     assert client.post("/api/ingest/vitals", json=sent).json() == {"accepted": 1, "rejected": []}
     patient = client.get("/api/patients/P001").json()
     assert patient["vitals"] == {"heartRate": 142, "spO2": 91, "bloodPressure": {"systolic": 148, "diastolic": 92},
@@ -24,7 +25,8 @@ def test_a_reading_becomes_an_alarm_a_chart_and_a_summary(ward):
         assert time.monotonic() < deadline
     alerts = client.get("/api/alerts").json()
     assert alerts[0]["message"] == "Critical tachycardia detected. Heart rate: 142 bpm (threshold: >=130)"
-    assert {a["type"] for a in alerts} == {"Tachycardia Alert", "Hypoxia Alert", "Hypertensive Crisis", "Fever Alert", "Tachypnea Alert"}
+    assert {a["type"] for a in alerts} == {"Tachycardia Alert", "Hypoxia Alert", "Hypertensive Crisis", "Fever Alert",
+                                           "Tachypnea Alert"}
     history = client.get("/api/patients/P001/vitals/history?hours=1").json()
     assert [p["value"] for p in history["heartRate"]] == [142]
     summary = client.post("/api/model/trigger-summary", json={"patientId": "P001"}).json()["summary"]
@@ -100,8 +102,9 @@ def test_no_pause_without_an_end(ward):
     assert client.get("/api/patients/P001").json()["alarmsPausedUntil"]
 
 
-@pytest.mark.parametrize("path", ["/api/patients/P999", "/api/patients/P999/vitals", "/api/patients/P999/vitals/history",
-                                  "/api/alerts/P999", "/api/alerts/P999/history", "/api/alerts/P999/recent", "/api/summaries/P999"])
+@pytest.mark.parametrize("path", ["/api/patients/P999", "/api/patients/P999/vitals",
+                                  "/api/patients/P999/vitals/history", "/api/alerts/P999", "/api/alerts/P999/history",
+                                  "/api/alerts/P999/recent", "/api/summaries/P999"])
 def test_an_unknown_patient_is_404_on_every_path(shared_ward, path):
     reply = shared_ward.client().get(path)
     assert reply.status_code == 404
@@ -139,7 +142,8 @@ def test_kill_9_loses_nothing_that_was_acknowledged(ward):
         ward.kill()
         ward.start()
     with ward.client(token) as client:
-        readings = client.get("/api/patients/K3/vitals/history?raw=true&limit=10000&from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z").json()["readings"]
+        readings = client.get("/api/patients/K3/vitals/history?raw=true&limit=10000"
+                              "&from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z").json()["readings"]
         assert len(readings) == len(acknowledged)
         alerts = client.get("/api/alerts/K3/history?limit=1000").json()
         assert len({a["id"] for a in alerts}) == len(alerts) > 0
@@ -194,7 +198,8 @@ def test_sockets_ask_for_a_token_and_a_known_patient(shared_ward):
     ward, token = shared_ward, shared_ward.login()
     shared_ward.client(token).post("/api/ingest/vitals", json=reading(heartRate=80))
     assert close_code(ward.url(8001, "ws") + "/ws/vitals/P001?token=wrong") == 4401
-    assert close_code(ward.url(8001, "ws") + "/ws/vitals/P999", additional_headers={"Authorization": f"Bearer {token}"}) == 4004
+    assert close_code(ward.url(8001, "ws") + "/ws/vitals/P999",
+                      additional_headers={"Authorization": f"Bearer {token}"}) == 4004
     with pytest.raises(websockets.InvalidStatus) as refused:
         close_code(ward.url(8001, "ws") + "/ws/ward", origin="http://evil.example")
     assert refused.value.response.status_code == 403
@@ -210,7 +215,8 @@ def test_the_patient_socket_speaks_about_once_a_second(shared_ward):
 
     started = time.time()
     messages, ended = asyncio.run(scenario())
-    assert set(messages[0]) >= {"heartRate", "spO2", "systolic", "diastolic", "temperature", "respiratory", "alertSeverity", "timestamp"}
+    assert set(messages[0]) >= {"heartRate", "spO2", "systolic", "diastolic", "temperature", "respiratory",
+                                "alertSeverity", "timestamp"}
     assert 1.5 < ended - started < 3.5
 
 
@@ -229,7 +235,8 @@ def test_health_names_the_version_of_the_store(shared_ward):
 def test_a_second_process_on_the_same_data_is_refused(ward, tmp_path):
     import subprocess
     from conftest import BINARY
-    result = subprocess.run([BINARY, "serve", "--data-dir", ward.directory / "data", "--source", "none", "--port-offset", "100"],
+    result = subprocess.run([BINARY, "serve", "--data-dir", ward.directory / "data", "--source", "none",
+                             "--port-offset", "100"],
                             capture_output=True, text=True, timeout=20)
     assert result.returncode == 78 and "in use by another Wardscribe" in result.stderr
 
@@ -237,14 +244,16 @@ def test_a_second_process_on_the_same_data_is_refused(ward, tmp_path):
 def test_a_set_that_lacks_something_says_what(tmp_path):
     import subprocess
     from conftest import BINARY
-    result = subprocess.run([BINARY, "serve", "--target=alert-engine", "--data-dir", tmp_path / "d"], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([BINARY, "serve", "--target=alert-engine", "--data-dir", tmp_path / "d"],
+                            capture_output=True, text=True, timeout=20)
     assert result.returncode == 78 and "vitals-generator" in result.stderr
 
 
 def test_two_servers_never_share_a_port(ward, tmp_path):
     import subprocess
     from conftest import BINARY
-    second = subprocess.run([BINARY, "serve", "--data-dir", tmp_path / "second", "--source", "none", "--port-offset", str(ward.offset)],
+    second = subprocess.run([BINARY, "serve", "--data-dir", tmp_path / "second", "--source", "none", "--port-offset",
+                             str(ward.offset)],
                             capture_output=True, text=True, timeout=20)
     assert second.returncode == 78 and "--port-offset N moves all ports" in second.stderr
     ward.kill()

@@ -20,19 +20,24 @@ alarms   share of values beyond the default limits of docs (warning or worse) di
 episodes runs of such values per patient-hour, breaks over 12 h left out       ratio, bar 2
 implausible  share of values                                                  shown, no bar
 BIDMC is 33 patients for eight minutes: between them a PSI of about 0.3 is chance alone (bins / patients), so that
-level and between have no bar there; it judges the change over seconds.  Nor has between one where a vital is in fewer than a tenth of the rows.
+level and between have no bar there; it judges the change over seconds.  Nor has between one where a vital is in fewer
+than a tenth of the rows.
 """
-import argparse, bisect, collections, csv, datetime, gzip, itertools, json, math, os, pathlib, statistics, subprocess, sys
+import argparse, bisect, collections, csv, datetime, gzip, itertools, json, math, os, pathlib, statistics
+import subprocess, sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VITALS = ["heartRate", "spO2", "systolic", "diastolic", "temperature", "respiratory"]
 PLAUSIBLE = [(10, 300), (30, 100), (30, 300), (10, 200), (24, 45), (2, 120)]
-EDGES = [[40, 50, 60, 70, 80, 90, 110, 130, 150], [84, 87, 90, 91, 93, 95, 96, 97, 98], [80, 90, 100, 110, 120, 130, 140, 160, 180],
-         [40, 50, 55, 60, 65, 70, 80, 90, 100], [35, 36, 36.5, 37, 37.5, 38, 38.5, 39, 40], [8, 11, 14, 16, 18, 20, 24, 29, 35]]
+EDGES = [[40, 50, 60, 70, 80, 90, 110, 130, 150], [84, 87, 90, 91, 93, 95, 96, 97, 98],
+         [80, 90, 100, 110, 120, 130, 140, 160, 180], [40, 50, 55, 60, 65, 70, 80, 90, 100],
+         [35, 36, 36.5, 37, 37.5, 38, 38.5, 39, 40], [8, 11, 14, 16, 18, 20, 24, 29, 35]]
 # The default limits of backend/clinical/alarm_limits.c, warning or worse.
-ALARMS = {"tachycardia": (0, lambda x: x > 100), "bradycardia": (0, lambda x: x < 60), "hypoxia": (1, lambda x: x <= 92),
-          "hypertension": (2, lambda x: x >= 140), "hypotension": (2, lambda x: x <= 90), "fever": (4, lambda x: x > 38),
-          "hypothermia": (4, lambda x: x <= 35.5), "tachypnea": (5, lambda x: x >= 24), "bradypnea": (5, lambda x: x <= 10)}
+ALARMS = {"tachycardia": (0, lambda x: x > 100), "bradycardia": (0, lambda x: x < 60),
+          "hypoxia": (1, lambda x: x <= 92), "hypertension": (2, lambda x: x >= 140),
+          "hypotension": (2, lambda x: x <= 90), "fever": (4, lambda x: x > 38),
+          "hypothermia": (4, lambda x: x <= 35.5), "tachypnea": (5, lambda x: x >= 24),
+          "bradypnea": (5, lambda x: x <= 10)}
 PAIRS = [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (1, 5), (2, 3), (4, 5)]
 SETS = {  # patients and time to simulate
     "challenge2019": (200, "5d"), "challenge2012": (500, "2d"), "mimic": (200, "4d"), "bidmc": (200, "481s")}
@@ -68,21 +73,26 @@ def read_challenge2012(folder):
         line = [number(row["SysABP"]), number(row["DiasABP"])]
         believed = None not in line and line[0] >= 30 and 10 <= line[1] < line[0]
         pressure = line if believed else [number(row["NISysABP"]), number(row["NIDiasABP"])]
-        yield row["RecordID"], int(hours) * 3600.0 + int(minutes) * 60, [number(row["HR"]), number(row["SaO2"]), *pressure, number(row["Temp"]), number(row["RespRate"])]
+        yield row["RecordID"], int(hours) * 3600.0 + int(minutes) * 60, [number(row["HR"]), number(row["SaO2"]),
+                                                                         *pressure, number(row["Temp"]),
+                                                                         number(row["RespRate"])]
 
 
 def read_mimic(folder):
     names = ("heart_rate_bpm", "spo2_pct", "systolic_mmHg", "diastolic_mmHg", "temperature_C", "resp_rate_bpm")
     for row in csv.DictReader(open(folder / "mimic3-demo" / "vitals.csv")):
-        yield row["subject_id"], datetime.datetime.fromisoformat(row["charttime"]).timestamp(), [number(row[k]) for k in names]
+        yield row["subject_id"], datetime.datetime.fromisoformat(row["charttime"]).timestamp(), [number(row[k])
+                                                                                                 for k in names]
 
 
-READERS = {"bidmc": read_bidmc, "challenge2019": read_challenge2019, "challenge2012": read_challenge2012, "mimic": read_mimic}
+READERS = {"bidmc": read_bidmc, "challenge2019": read_challenge2019, "challenge2012": read_challenge2012,
+           "mimic": read_mimic}
 
 
 def simulated(binary, name, seed):
     patients, duration = SETS[name]
-    command = [binary, "simulate", "--charting", name, "--patients", str(patients), "--duration", duration, "--seed", str(seed), "--quiet"]
+    command = [binary, "simulate", "--charting", name, "--patients", str(patients), "--duration", duration, "--seed",
+               str(seed), "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             row = json.loads(line)
@@ -104,9 +114,11 @@ class Portrait:
         for rows in self.patients.values():
             rows.sort(key=lambda row: row[0])  # MIMIC's stays are in the order of their numbers
         self.rows = sum(map(len, self.patients.values()))
-        self.series = [[[(t, v[i]) for t, v in rows if v[i] is not None] for rows in self.patients.values()] for i in range(6)]
+        self.series = [[[(t, v[i]) for t, v in rows if v[i] is not None] for rows in self.patients.values()]
+                       for i in range(6)]
         self.values = [sorted(x for s in self.series[i] for _, x in s) for i in range(6)]
-        self.means = [{p: statistics.fmean(x for _, x in s) for p, s in zip(self.patients, self.series[i]) if s} for i in range(6)]
+        self.means = [{p: statistics.fmean(x for _, x in s) for p, s in zip(self.patients, self.series[i]) if s}
+                      for i in range(6)]
 
     def take(self, values):
         for i, value in enumerate(values):
@@ -145,7 +157,8 @@ class Portrait:
         if between:
             both = [(self.means[i][p], self.means[j][p]) for p in self.means[i] if p in self.means[j]]
         else:
-            both = [(v[i] - self.means[i][p], v[j] - self.means[j][p]) for p, rows in self.patients.items() for _, v in rows
+            both = [(v[i] - self.means[i][p], v[j] - self.means[j][p]) for p, rows in self.patients.items()
+                    for _, v in rows
                     if v[i] is not None and v[j] is not None]
         if len(both) < 50 or len({a for a, _ in both}) < 2 or len({b for _, b in both}) < 2:
             return None
@@ -155,8 +168,10 @@ class Portrait:
         i, beyond = ALARMS[name]
         if len(self.values[i]) < 200:
             return None, None
-        hours = sum(b[0] - a[0] for s in self.series[i] for a, b in itertools.pairwise(s) if b[0] - a[0] <= 12 * 3600) / 3600
-        runs = sum(sum(1 for k, (_, x) in enumerate(s) if beyond(x) and (k == 0 or not beyond(s[k - 1][1]))) for s in self.series[i])
+        hours = sum(b[0] - a[0] for s in self.series[i] for a, b in itertools.pairwise(s)
+                    if b[0] - a[0] <= 12 * 3600) / 3600
+        runs = sum(sum(1 for k, (_, x) in enumerate(s) if beyond(x) and (k == 0 or not beyond(s[k - 1][1])))
+                   for s in self.series[i])
         return sum(map(beyond, self.values[i])) / len(self.values[i]), runs / hours if hours else 0
 
 
@@ -194,16 +209,20 @@ def compare(name, real, made):
     for i, vital in enumerate(VITALS):
         if len(real.values[i]) < 200:
             continue
-        spread = ["/".join("%g" % round(quantile(p.values[i], q), 1) for q in (.01, .1, .5, .9, .99)) for p in (real, made)]
-        yield Row(name, f"{vital} level", *spread, psi(real.values[i], made.values[i], EDGES[i]), 0.25 if name in CHARTED else None)
+        spread = ["/".join("%g" % round(quantile(p.values[i], q), 1) for q in (.01, .1, .5, .9, .99))
+                  for p in (real, made)]
+        yield Row(name, f"{vital} level", *spread, psi(real.values[i], made.values[i], EDGES[i]),
+                  0.25 if name in CHARTED else None)
         yield from row(f"{vital} between", *(statistics.pstdev(p.medians(i)) for p in (real, made)), ratio,
                        1.5 if name in CHARTED and real.missing(i) < SELDOM else None)
         for label, lag, grain in lags:
-            yield from row(f"{vital} change {label}", real.change(i, lag, grain), made.change(i, lag, grain), ratio, 1.5)
+            yield from row(f"{vital} change {label}", real.change(i, lag, grain), made.change(i, lag, grain), ratio,
+                           1.5)
         yield from row(f"{vital} missing", real.missing(i), made.missing(i), apart, 0.05, "%.3f")
         if real.missing(i) > 0.02:
             yield from row(f"{vital} gap", real.gaps(i), made.gaps(i), ratio, 2)
-        yield from row(f"{vital} implausible", *(p.implausible[i] / max(p.present[i], 1) for p in (real, made)), apart, None, "%.5f")
+        yield from row(f"{vital} implausible", *(p.implausible[i] / max(p.present[i], 1) for p in (real, made)), apart,
+                       None, "%.5f")
     if name == "bidmc":
         return
     for i, j in PAIRS:
@@ -235,11 +254,14 @@ def tables(real):
     print("resting_milli at 1, 10, 25, 50, 75, 90, 99 %: the mean of three sets' quantiles of the patients' medians")
     for i, vital in enumerate(VITALS):
         medians = [p.medians(i) for p in charted]
-        print(f"  {vital:12}", *(round(1000 * statistics.fmean(quantile(m, q) for m in medians)) for q in (.01, .1, .25, .5, .75, .9, .99)))
-    print("slow, medium, fast_milli: from mean absolute differences (x sqrt(pi)/2: a normal deviation) over 1 and 12 h, 1 and 60 s")
+        print(f"  {vital:12}", *(round(1000 * statistics.fmean(quantile(m, q) for m in medians))
+                                 for q in (.01, .1, .25, .5, .75, .9, .99)))
+    print("slow, medium, fast_milli: from mean absolute differences (x sqrt(pi)/2: a normal deviation) over 1 and 12 h, "
+          "1 and 60 s")
     fast_decay, slow_decay = 1 - math.exp(-6), math.exp(-1 / 8) - math.exp(-12 / 8)
     for i, vital in enumerate(VITALS):
-        hour, half_day = (average(p.change(i, lag, 3600) for p in charted) * math.sqrt(math.pi) / 2 for lag in (3600, 43200))
+        hour, half_day = (average(p.change(i, lag, 3600) for p in charted) * math.sqrt(math.pi) / 2
+                          for lag in (3600, 43200))
         minute = real["bidmc"].change(i, 60, 1)
         fast = (minute or 0) * math.sqrt(math.pi) / 2 / math.sqrt(fast_decay)
         slow2 = (half_day ** 2 - hour ** 2) / slow_decay
@@ -247,7 +269,8 @@ def tables(real):
         print(f"  {vital:12}", *(round(1000 * x) for x in (math.sqrt(slow2), math.sqrt(medium2), fast)))
     for between in (True, False):
         print("between_permille" if between else "within_permille")
-        matrix = [[1.0 if i == j else average(p.together(i, j, between) for p in charted) for j in range(6)] for i in range(6)]
+        matrix = [[1.0 if i == j else average(p.together(i, j, between) for p in charted) for j in range(6)]
+                  for i in range(6)]
         for i, line in enumerate(cholesky(matrix)):
             print("  ", *(round(1000 * x) for x in line[:i + 1]))
 
@@ -261,12 +284,14 @@ def tell(rows, markdown):
     for r in rows:
         bad = r.bar is not None and r.distance > r.bar
         beyond += bad
-        cells = [r.set, r.what, r.recorded, r.simulated, f"{r.distance:.3f}" if r.distance < 1e6 else "none", "" if r.bar is None else f"{r.bar:g}"]
+        cells = [r.set, r.what, r.recorded, r.simulated, f"{r.distance:.3f}" if r.distance < 1e6 else "none",
+                 "" if r.bar is None else f"{r.bar:g}"]
         line = "| " + " | ".join(cells) + " |" if markdown else "{:14} {:24} {:>30} {:>30} {:>8} {:>5}".format(*cells)
         print(line + (" **beyond**" if bad and markdown else "  BEYOND" if bad else ""))
     levels = [r for r in rows if r.what.endswith(" level") and r.bar]
     print(f"{'' if markdown else '# '}{beyond} of {len([r for r in rows if r.bar is not None])} rows beyond their bar; "
-          f"levels: mean PSI {statistics.fmean(r.distance for r in levels):.3f}, worst {max(r.distance for r in levels):.3f}")
+          f"levels: mean PSI {statistics.fmean(r.distance for r in levels):.3f}, "
+          f"worst {max(r.distance for r in levels):.3f}")
     return beyond
 
 
@@ -290,7 +315,8 @@ def main():
     real = {name: Portrait(READERS[name](arguments.data)) for name in names}
     if arguments.tables:
         return tables(real)
-    rows = [r for name in names for r in compare(name, real[name], Portrait(simulated(arguments.binary, name, arguments.seed)))]
+    rows = [r for name in names for r in compare(name, real[name],
+                                                 Portrait(simulated(arguments.binary, name, arguments.seed)))]
     if arguments.json:
         for r in rows:
             print(json.dumps(r._asdict()))

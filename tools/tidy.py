@@ -21,7 +21,8 @@ LIBRARIES = {
     "microhttpd.h": {"net/mhd.c"}, "wslay/": {"net/live.c"}, "curl/": {"net/client.c"}, "jansson.h": {"base/json.c"},
     "zlib.h": {"base/gzip.c"}, "cyaml/": {"base/config_yaml.c"}, "cjose/": {"auth-service/token.c"},
     "sentencepiece_": {"t5/spiece.cc"},
-    "sodium.h": {"auth-service/secrets.c", "store/audit_chain.c", "vitals-generator/sockets.c"},  # passwords, BLAKE2b, random
+    # passwords, BLAKE2b, random
+    "sodium.h": {"auth-service/secrets.c", "store/audit_chain.c", "vitals-generator/sockets.c"},
 }
 LINES_MAX = 1000
 MALLOC = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|strdup|asprintf)\(")

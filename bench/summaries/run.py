@@ -15,7 +15,8 @@ try:
     import httpx
     import websockets
 except ImportError:  # those of the tests (tools/test.sh)
-    python = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "wardscribe-test-venv/bin/python"
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+    python = cache / "wardscribe-test-venv/bin/python"
     if not python.exists() or pathlib.Path(sys.executable) == python:
         sys.exit("bench/summaries needs httpx and websockets: run `make test` once, it installs them")
     os.execv(python, [python, *sys.argv])
@@ -43,7 +44,8 @@ async def measure(server, prefix, count):
     """Seconds from write to frame, one alarm every 25 ms."""
     headers = {"Authorization": f"Bearer {server.token}"}
     sent, took = {}, []
-    async with websockets.connect(f"ws://127.0.0.1:{server.port(8001)}/ws/ward?token={server.token}", max_size=None) as socket, \
+    async with websockets.connect(f"ws://127.0.0.1:{server.port(8001)}/ws/ward?token={server.token}",
+                                  max_size=None) as socket, \
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port(8001)}", headers=headers, timeout=60) as client:
         await socket.recv()
 
@@ -90,7 +92,8 @@ def main():
         asyncio.run(measure(server, "W", 40))
         quiet = asyncio.run(measure(server, "N", count))
         stop = threading.Event()
-        threads = [threading.Thread(target=hammer, args=(server, stop)) for _ in range(2)]  # as many as may wait for the model
+        # as many as may wait for the model
+        threads = [threading.Thread(target=hammer, args=(server, stop)) for _ in range(2)]
         for thread in threads:
             thread.start()
         time.sleep(1)
@@ -100,8 +103,10 @@ def main():
             thread.join()
     finally:
         server.stop()
-    print(json.dumps({"bench": "alarm_latency_under_summaries", "alarms": count, "quiet_ms": {"p50": at(quiet, .5), "p99": at(quiet, .99)},
-                      "busy_ms": {"p50": at(busy, .5), "p99": at(busy, .99)}, "p99_ratio": round(at(busy, .99) / at(quiet, .99), 2)}))
+    print(json.dumps({"bench": "alarm_latency_under_summaries", "alarms": count,
+                      "quiet_ms": {"p50": at(quiet, .5), "p99": at(quiet, .99)},
+                      "busy_ms": {"p50": at(busy, .5), "p99": at(busy, .99)},
+                      "p99_ratio": round(at(busy, .99) / at(quiet, .99), 2)}))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ def main(model, folder):
     export = convert_generation.export_t5_onnx_models
     convert_generation.export_t5_onnx_models = lambda **options: export(**{**options, "optimize_onnx": False})
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    convert_generation.convert_generation_model(convert_generation.parse_arguments(["-m", model, "--model_type", "t5", "--output", f"{folder}/beam.onnx", "--num_beams", "4",
+    convert_generation.convert_generation_model(convert_generation.parse_arguments(["-m", model, "--model_type", "t5",
+                                                                                    "--output", f"{folder}/beam.onnx",
+                                                                                    "--num_beams", "4",
                              "--no_repeat_ngram_size", "3", "--max_length", "65", "--repetition_penalty", "2.5"]))
 
 

@@ -7,7 +7,8 @@ import argparse, json, pathlib
 
 SMALL = dict(vocab_size=32128, d_model=512, d_kv=64, d_ff=1024, num_layers=8, num_decoder_layers=8, num_heads=6,
              feed_forward_proj="gated-gelu", tie_word_embeddings=False, relative_attention_num_buckets=32,
-             relative_attention_max_distance=128, dropout_rate=0.0, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1)
+             relative_attention_max_distance=128, dropout_rate=0.0, decoder_start_token_id=0, pad_token_id=0,
+             eos_token_id=1)
 
 
 def make_vocabulary(folder, size):

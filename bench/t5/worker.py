@@ -26,8 +26,9 @@ class CTranslate2:
         n = self.options.output_tokens
         sources = [[self.tokens[i] for i in row] for row in ids]
         results = self.translator.translate_batch(
-            sources, beam_size=self.options.beams, max_batch_size=self.options.batch, min_decoding_length=n, max_decoding_length=n,
-            max_input_length=0, length_penalty=1.0, repetition_penalty=2.5, no_repeat_ngram_size=3)
+            sources, beam_size=self.options.beams, max_batch_size=self.options.batch, min_decoding_length=n,
+            max_decoding_length=n, max_input_length=0, length_penalty=1.0, repetition_penalty=2.5,
+            no_repeat_ngram_size=3)
         return [len(r.hypotheses[0]) for r in results]
 
 
@@ -46,9 +47,10 @@ class Transformers:
         for at in range(0, len(ids), self.options.batch):
             batch = self.torch.tensor(ids[at:at + self.options.batch])
             with self.torch.inference_mode():
-                out = self.model.generate(batch, attention_mask=self.torch.ones_like(batch), num_beams=self.options.beams,
-                                          min_new_tokens=n, max_new_tokens=n, length_penalty=1.0, early_stopping=True,
-                                          repetition_penalty=2.5, no_repeat_ngram_size=3)
+                out = self.model.generate(batch, attention_mask=self.torch.ones_like(batch),
+                                          num_beams=self.options.beams, min_new_tokens=n, max_new_tokens=n,
+                                          length_penalty=1.0, early_stopping=True, repetition_penalty=2.5,
+                                          no_repeat_ngram_size=3)
             written += [out.shape[1] - 1] * len(batch)
         return written
 
@@ -61,16 +63,19 @@ class OnnxRuntime:
         self.numpy, self.options, self.version = numpy, options, onnxruntime.__version__
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads, settings.inter_op_num_threads = options.threads, 1
-        self.session = onnxruntime.InferenceSession(str(pathlib.Path(options.model) / "beam.onnx"), settings, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(str(pathlib.Path(options.model) / "beam.onnx"), settings,
+                                                    providers=["CPUExecutionProvider"])
         self.names = {i.name for i in self.session.get_inputs()}
 
     def run(self, ids):
         np, n, written = self.numpy, self.options.output_tokens, []
         for at in range(0, len(ids), self.options.batch):
             batch = np.array(ids[at:at + self.options.batch], dtype=np.int32)
-            given = {"input_ids": batch, "max_length": [n + 1], "min_length": [n + 1], "num_beams": [self.options.beams],
-                     "num_return_sequences": [1], "length_penalty": [1.0], "repetition_penalty": [2.5]}
-            given = {k: v if k == "input_ids" else np.array(v, dtype=np.float32 if "penalty" in k else np.int32) for k, v in given.items()}
+            given = {"input_ids": batch, "max_length": [n + 1], "min_length": [n + 1],
+                     "num_beams": [self.options.beams], "num_return_sequences": [1], "length_penalty": [1.0],
+                     "repetition_penalty": [2.5]}
+            given = {k: v if k == "input_ids" else np.array(v, dtype=np.float32 if "penalty" in k else np.int32)
+                     for k, v in given.items()}
             if "attention_mask" in self.names:
                 given["attention_mask"] = np.ones_like(batch)
             out = self.session.run(["sequences"], given)[0]
@@ -93,7 +98,8 @@ def main():
     parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("model")
     parser.add_argument("--precision", required=True)
-    for name, default in (("threads", 2), ("workers", 1), ("batch", 32), ("beams", 4), ("input-tokens", 180), ("output-tokens", 64), ("vocab", 32128)):
+    for name, default in (("threads", 2), ("workers", 1), ("batch", 32), ("beams", 4), ("input-tokens", 180),
+                          ("output-tokens", 64), ("vocab", 32128)):
         parser.add_argument("--" + name, type=int, default=default)
     options = parser.parse_args()
     answer = os.fdopen(os.dup(1), "w", buffering=1)   # libraries may print to stdout: that is not an answer
@@ -107,8 +113,8 @@ def main():
         written = system.run(ids)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         wrong = [n for n in written if n != options.output_tokens]
-        answer.write(json.dumps({"seconds": seconds, "cpu_s": cpu, "tokens": sum(written), "rss_mb": status("VmRSS"), "peak_mb": status("VmHWM"),
-                                 **({"wrong_length": wrong[:3]} if wrong else {})}) + "\n")
+        answer.write(json.dumps({"seconds": seconds, "cpu_s": cpu, "tokens": sum(written), "rss_mb": status("VmRSS"),
+                                 "peak_mb": status("VmHWM"), **({"wrong_length": wrong[:3]} if wrong else {})}) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def mix64(x):
 
 
 def order(count, seed):
-    """The permutation of `wardscribe model train`'s first epoch (backend/t5/train/pairs.c): both see the same batches."""
+    """The permutation of `wardscribe model train`'s first epoch (backend/t5/train/pairs.c): both see the same."""
     state, rows = mix64(seed ^ mix64(0)), list(range(count))
     for i in range(count, 1, -1):
         state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
@@ -42,8 +42,10 @@ def main(o):
         batch = rows[4 * step:4 * step + 4]
         start = time.perf_counter()
         # padded to the longest of the four only: the best that transformers offers here
-        inputs = tokenizer([r["input"] for r in batch], padding=True, truncation=True, max_length=512, return_tensors="pt")
-        labels = tokenizer([r["summary"] for r in batch], padding=True, truncation=True, max_length=o.target_max, return_tensors="pt").input_ids
+        inputs = tokenizer([r["input"] for r in batch], padding=True, truncation=True, max_length=512,
+                           return_tensors="pt")
+        labels = tokenizer([r["summary"] for r in batch], padding=True, truncation=True, max_length=o.target_max,
+                           return_tensors="pt").input_ids
         labels[labels == tokenizer.pad_token_id] = -100
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=o.precision == "bf16"):
             loss = model(**inputs, labels=labels).loss
@@ -61,6 +63,7 @@ if __name__ == "__main__":
     parser.add_argument("folder")
     parser.add_argument("pairs")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
-    for name, kind, value in (("steps", int, 10), ("seed", int, 1), ("target-max", int, 60), ("dropout", float, 0.1), ("threads", int, 2)):
+    for name, kind, value in (("steps", int, 10), ("seed", int, 1), ("target-max", int, 60), ("dropout", float, 0.1),
+                              ("threads", int, 2)):
         parser.add_argument(f"--{name}", type=kind, default=value)
     main(parser.parse_args())

@@ -26,14 +26,16 @@ def make():
     if (FOLDER / "model" / "model.safetensors").exists():
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
-    pairs = subprocess.run([BINARY, "model", "pairs", "--format", "published", "--seed", "1", "--count", "6000"], check=True,
-                           stdout=subprocess.PIPE, text=True).stdout.splitlines(True)
-    whole = [line for line in pairs if line.count("BP=") == line.count("Temp=") == line.count("SpO2=") == 5]   # about 180 tokens
+    pairs = subprocess.run([BINARY, "model", "pairs", "--format", "published", "--seed", "1", "--count", "6000"],
+                           check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines(True)
+    # about 180 tokens
+    whole = [line for line in pairs if line.count("BP=") == line.count("Temp=") == line.count("SpO2=") == 5]
     (FOLDER / "pairs.jsonl").write_text("".join(whole[:400]))
-    subprocess.run([BINARY, "model", "vocabulary", FOLDER / "spiece.model", "--data", FOLDER / "pairs.jsonl", "--size", "900"], check=True)
-    subprocess.run([BINARY, "model", "new", FOLDER / "model", "--vocabulary", FOLDER / "spiece.model", "--vocab-size", "32128",
-                    "--d-model", "512", "--d-kv", "64", "--d-ff", "1024", "--layers", "8", "--decoder-layers", "8", "--heads", "6",
-                    "--dropout-percent", "10", "--untied", "--seed", "1"], check=True)
+    subprocess.run([BINARY, "model", "vocabulary", FOLDER / "spiece.model", "--data", FOLDER / "pairs.jsonl", "--size",
+                    "900"], check=True)
+    subprocess.run([BINARY, "model", "new", FOLDER / "model", "--vocabulary", FOLDER / "spiece.model", "--vocab-size",
+                    "32128", "--d-model", "512", "--d-kv", "64", "--d-ff", "1024", "--layers", "8", "--decoder-layers",
+                    "8", "--heads", "6", "--dropout-percent", "10", "--untied", "--seed", "1"], check=True)
 
 
 def run(command):
@@ -48,16 +50,18 @@ def run(command):
 
 
 def ours(precision, dropout, steps=STEPS):
-    lines, memory = run([BINARY, "model", "train", FOLDER / "model", "--data", FOLDER / "pairs.jsonl", "--out", FOLDER / "out",
-                         "--steps", steps, "--schedule", "constant", "--precision", precision, "--dropout", dropout, "--seed", SEED,
-                         "--max-target", TARGET, "--threads", 2, "--json", "--quiet"])
+    lines, memory = run([BINARY, "model", "train", FOLDER / "model", "--data", FOLDER / "pairs.jsonl", "--out",
+                         FOLDER / "out", "--steps", steps, "--schedule", "constant", "--precision", precision,
+                         "--dropout", dropout, "--seed", SEED, "--max-target", TARGET, "--threads", 2, "--json",
+                         "--quiet"])
     steps = [line for line in lines if line["event"] == "step"]
-    return [{"loss": s["loss"], "seconds": s["tokens"] / s["tokens_per_s"], "tokens": s["tokens"]} for s in steps], memory
+    return [{"loss": s["loss"], "seconds": s["tokens"] / s["tokens_per_s"], "tokens": s["tokens"]}
+            for s in steps], memory
 
 
 def torch(precision, dropout, steps=STEPS):
-    return run([PYTHON, HERE / "peer.py", FOLDER / "model", FOLDER / "pairs.jsonl", "--precision", precision, "--dropout", dropout,
-                "--steps", steps, "--seed", SEED, "--target-max", TARGET])
+    return run([PYTHON, HERE / "peer.py", FOLDER / "model", FOLDER / "pairs.jsonl", "--precision", precision,
+                "--dropout", dropout, "--steps", steps, "--seed", SEED, "--target-max", TARGET])
 
 
 def speed(steps):
@@ -68,8 +72,8 @@ def measure_speed(rounds):
     figures = {"ours_bf16": [], "ours_fp32": [], "torch_bf16": [], "torch_fp32": []}
     memory = dict.fromkeys(figures, 0)
     for _ in range(rounds):
-        for name, function, precision in (("ours_bf16", ours, "bf16"), ("torch_bf16", torch, "bf16"), ("ours_fp32", ours, "fp32"),
-                                          ("torch_fp32", torch, "fp32")):
+        for name, function, precision in (("ours_bf16", ours, "bf16"), ("torch_bf16", torch, "bf16"),
+                                          ("ours_fp32", ours, "fp32"), ("torch_fp32", torch, "fp32")):
             steps, peak = function(precision, 0.1)
             figures[name].append(speed(steps))
             memory[name] = max(memory[name], peak)
@@ -77,10 +81,12 @@ def measure_speed(rounds):
     best = max(("torch_bf16", "torch_fp32"), key=lambda name: statistics.median(figures[name]))
     ratios = [a / max(b, c) for a, b, c in zip(figures["ours_bf16"], figures["torch_bf16"], figures["torch_fp32"])]
     fp32 = [a / b for a, b in zip(figures["ours_fp32"], figures["torch_fp32"])]
-    return {"question": "samples per second", "ratio": round(statistics.median(ratios), 3), "bar": 2, "ratio_fp32": round(statistics.median(fp32), 3),
+    return {"question": "samples per second", "ratio": round(statistics.median(ratios), 3), "bar": 2,
+            "ratio_fp32": round(statistics.median(fp32), 3),
             **{name: round(statistics.median(values), 2) for name, values in figures.items()},
             "memory_mb": {name: round(value) for name, value in memory.items()},
-            "memory_ratio": round(memory["ours_bf16"] / memory[best], 3), "memory_bar": 0.5, "peer_best": best, "rounds": rounds}
+            "memory_ratio": round(memory["ours_bf16"] / memory[best], 3), "memory_bar": 0.5, "peer_best": best,
+            "rounds": rounds}
 
 
 def measure_loss():
@@ -98,7 +104,8 @@ def main():
     options = parser.parse_args()
     install(VENV, HERE / "requirements.txt")
     make()
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+               platform.machine())
     for question in options.questions:
         result = measure_speed(options.rounds) if question == "speed" else measure_loss()
         print(json.dumps({"bench": "train", "cpu": cpu, **result}), flush=True)
