@@ -618,8 +618,9 @@ void engine_close(struct engine *engine)
     if (engine->thread) {
         stream_wake(engine->consumer);
         (void)pthread_join(engine->thread, NULL);
-        write_the_rest(engine);
     }
+    if (!engine->service->unthreaded)
+        write_the_rest(engine); /* also after a start that failed: the store may still hold a unit */
     if (engine->consumer)
         stream_unsubscribe(engine->consumer);
     for (uint32_t number = 1; number <= engine->count; number++)
