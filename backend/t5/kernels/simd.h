@@ -159,27 +159,33 @@ INLINE const unsigned char *next_weights(const struct t5_product *p, int row, in
     return p->weights->data + ((size_t)(block + 1) * T5_STEP_SIZE + (size_t)quarter * 64) * (size_t)p->weights->steps;
 }
 
-INLINE void put(const struct t5_product *p, int row, int column, vf y)
+/* Where a tile's results go: `add` is a constant, so that no store asks for it. */
+INLINE float *tile_out(const struct t5_product *p, int row, int column)
 {
-    float *out = p->out + (size_t)row * p->out_stride + (column - p->out_column);
-    store(out, p->add ? load(out) + y : y);
+    return p->out + (size_t)row * p->out_stride + (column - p->out_column);
 }
 
-INLINE void product_tile(enum words words, int rows, const struct t5_product *p, int row, int block, int part)
+INLINE void put(bool add, float *out, vf y)
+{
+    store(out, add ? load(out) + y : y);
+}
+
+INLINE void product_tile(enum words words, bool add, int rows, const struct t5_product *p, int row, int block, int part)
 {
     vf sums[TILE_ROWS][TILE_VECTORS];
     clear_tile(sums);
     tile(words, rows, TILE_VECTORS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
          tile_weights(p->weights, block, part), next_weights(p, row, block), T5_STEP_SIZE, p->weights->steps, sums);
-    int column = block * T5_BLOCK + part * TILE_VECTORS * LANES;
+    const size_t stride = p->out_stride;
+    float *out = tile_out(p, row, block * T5_BLOCK + part * TILE_VECTORS * LANES);
     UNROLL
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++, out += stride)
         UNROLL
         for (int v = 0; v < TILE_VECTORS; v++)
-            put(p, row + r, column + v * LANES, sums[r][v]);
+            put(add, out + v * LANES, sums[r][v]);
 }
 
-INLINE void product_tile_int8(int rows, const struct t5_product *p, int row, int block, int part)
+INLINE void product_tile_int8(bool add, int rows, const struct t5_product *p, int row, int block, int part)
 {
     int column = block * T5_BLOCK + part * TILE_VECTORS * LANES;
     vi sums[TILE_ROWS][TILE_VECTORS];
@@ -192,39 +198,48 @@ INLINE void product_tile_int8(int rows, const struct t5_product *p, int row, int
     }
     tile_int8(rows, p->row_end - p->row <= FEW_ROWS && rows <= FEW_ROWS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
               tile_weights(p->weights, block, part), next_weights(p, row, block), p->weights->steps, sums);
+    const float *scales = p->weights->scale + column, *row_scales = p->rows.scale + row;
+    const size_t stride = p->out_stride;
+    float *out = tile_out(p, row, column);
     UNROLL
-    for (int r = 0; r < rows; r++) {
-        vf row_scale = spread_f(p->rows.scale[row + r]);
+    for (int r = 0; r < rows; r++, out += stride) {
+        vf row_scale = spread_f(row_scales[r]);
         UNROLL
-        for (int v = 0; v < TILE_VECTORS; v++) {
-            vf scale = load(p->weights->scale + column + v * LANES) * row_scale;
-            put(p, row + r, column + v * LANES, __builtin_convertvector(sums[r][v], vf) * scale);
-        }
+        for (int v = 0; v < TILE_VECTORS; v++)
+            put(add, out + v * LANES, __builtin_convertvector(sums[r][v], vf) * (load(scales + v * LANES) * row_scale));
     }
 }
 
-INLINE void product_rows(enum words words, int rows, const struct t5_product *p, int row, int block, int part)
+INLINE void product_rows(enum words words, bool add, int rows, const struct t5_product *p, int row, int block, int part)
 {
     if (words == WORDS_INT8)
-        product_tile_int8(rows, p, row, block, part);
+        product_tile_int8(add, rows, p, row, block, part);
     else
-        product_tile(words, rows, p, row, block, part);
+        product_tile(words, add, rows, p, row, block, part);
 }
 
 /* A block's weights stay in the first-level cache while all rows pass. */
-INLINE void product_of(enum words words, const struct t5_product *p)
+INLINE void product_blocks(enum words words, bool add, const struct t5_product *p)
 {
     for (int block = p->block; block < p->block_end; block++)
         for (int part = 0; part < BLOCK_VECTORS / TILE_VECTORS; part++)
             for (int row = p->row; row < p->row_end; row += TILE_ROWS)
                 switch (p->row_end - row) {
-                case 1:  product_rows(words, 1, p, row, block, part); break;
-                case 2:  product_rows(words, 2, p, row, block, part); break;
-                case 3:  product_rows(words, 3, p, row, block, part); break;
-                case 4:  product_rows(words, 4, p, row, block, part); break;
-                case 5:  product_rows(words, 5, p, row, block, part); break;
-                default: product_rows(words, 6, p, row, block, part); break;
+                case 1:  product_rows(words, add, 1, p, row, block, part); break;
+                case 2:  product_rows(words, add, 2, p, row, block, part); break;
+                case 3:  product_rows(words, add, 3, p, row, block, part); break;
+                case 4:  product_rows(words, add, 4, p, row, block, part); break;
+                case 5:  product_rows(words, add, 5, p, row, block, part); break;
+                default: product_rows(words, add, 6, p, row, block, part); break;
                 }
+}
+
+INLINE void product_of(enum words words, const struct t5_product *p)
+{
+    if (p->add)
+        product_blocks(words, true, p);
+    else
+        product_blocks(words, false, p);
 }
 
 static void product_fp32(const struct t5_product *product) { product_of(WORDS_FP32, product); }
