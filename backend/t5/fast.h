@@ -143,9 +143,14 @@ static inline int fast_words(const struct fast_model *model)
 }
 /* x (k floats) into row `row` of `rows`, in the precision of `weights`. */
 void fast_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, struct t5_rows rows, int row);
+/* The same of norm(x); `normed`: room for d_model floats. */
+void fast_norm_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, const float *norm,
+                    float *normed, struct t5_rows rows, int row);
 void fast_embed(const struct fast_model *model, int32_t token, float *out);     /* read from the file */
-/* n of wi's (and the gate's) outputs of one row from `column` on to what wo multiplies, in place. */
-void fast_activate(const struct fast_model *model, float *x, int column, int n);
+/* n of wi's (and the gate's) outputs of one row to what wo multiplies. */
+void fast_activate(const struct fast_model *model, const float *wi, const float *gate, int n, float *out);
+/* A block of wi's outputs and one of the gate's, of one row; a cache line more, as in fast_stride(). */
+enum { FAST_PIECE = 2 * T5_BLOCK + T5_ALIGN / 4 };
 /* From one row of `columns` floats to the next: a cache line more where rows would compete for the same places
  * of the first-level cache, which repeat every 4 KB. */
 static inline size_t fast_stride(int columns)

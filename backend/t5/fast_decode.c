@@ -16,13 +16,22 @@ enum {
 
 struct scratch {                 /* of one member */
     float *normed, *scores;
+    float *piece;                /* [row_max][FAST_PIECE]: of the hidden layer, before the gate */
     struct t5_rows packed;
+    struct t5_region *regions;   /* [row_max * regions_of_group()] */
+    struct t5_ahead ahead;
 };
 
 static size_t scores_size(void)
 {
     size_t across = t5_attention_scratch(T5_TOKENS_MAX), back = t5_history_scratch(T5_TOKENS_MAX);
     return across > back ? across : back;
+}
+
+/* Of a layer: each head's own past, and what all heads look across at with its scales. */
+static int regions_of_group(const struct fast_model *m)
+{
+    return m->config->head_count + 2;
 }
 
 struct fast_decoder {
@@ -68,7 +77,9 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
     for (int t = 0; t < d->thread_count; t++) {
         d->scratch[t].normed = take(base, &used, (size_t)fast_widest(m) * f);
         d->scratch[t].scores = take(base, &used, scores_size() * f);
+        d->scratch[t].piece = take(base, &used, rows * FAST_PIECE * f);
         d->scratch[t].packed = (struct t5_rows){ take(base, &used, rows * words * 4), words, take(base, &used, rows * f) };
+        d->scratch[t].regions = take(base, &used, rows * (size_t)regions_of_group(m) * sizeof *d->scratch[t].regions);
     }
     return used;
 }
@@ -78,7 +89,7 @@ struct fast_decoder *fast_decoder_new(const struct fast_model *model, int thread
     struct fast_decoder *d = mem_new(1, sizeof *d);
     *d = (struct fast_decoder){ .model = model, .thread_count = thread_count, .row_max = row_max,
                                 .x_stride = fast_stride(model->width), .qkv_stride = fast_stride(3 * model->inner),
-                                .hidden_stride = fast_stride(2 * model->ff_width) };
+                                .hidden_stride = fast_stride(model->ff_width) };
     d->scratch = mem_new((size_t)thread_count, sizeof *d->scratch);
     d->head = fast_head_new(model, thread_count, row_max);
     d->memory_size = lay_out(d, NULL);
@@ -148,14 +159,12 @@ static struct operand states(const struct step *s, const float *norm)
 static void pack(const struct step *s, const struct operand *in, const struct t5_packed *weights, struct t5_rows rows, int row,
                  int row_end)
 {
-    const struct fast_model *m = s->model;
     for (int r = row; r < row_end; r++) {
         const float *x = in->x + (size_t)r * in->stride;
-        if (in->norm) {
-            m->kernels->norm(x, in->norm, m->config->d_model, m->config->layer_norm_epsilon, s->scratch->normed);
-            x = s->scratch->normed;
-        }
-        fast_pack(m, weights, x, rows, r);
+        if (in->norm)
+            fast_norm_pack(s->model, weights, x, in->norm, s->scratch->normed, rows, r);
+        else
+            fast_pack(s->model, weights, x, rows, r);
     }
 }
 
@@ -177,11 +186,13 @@ static struct t5_rows packed_rows(const struct step *s, const struct operand *in
     return s->scratch->packed;
 }
 
+/* Blocks [from, to) of all rows; block `from` lands in column 0 of `out`. */
 static void multiply_blocks(const struct step *s, const struct t5_packed *weights, struct t5_rows rows, int from, int to, float *out,
                             size_t stride, bool add)
 {
     t5_product(s->model->kernels, &(struct t5_product){ .weights = weights, .rows = rows, .row = s->row, .row_end = s->row_end,
-        .block = from, .block_end = to, .out = out, .out_stride = stride, .add = add });
+        .block = from, .block_end = to, .out = out, .out_stride = stride, .out_column = from * T5_BLOCK, .add = add,
+        .ahead = &s->scratch->ahead });
 }
 
 static void multiply(const struct step *s, struct operand in, const struct t5_packed *weights, float *out, size_t stride, bool add)
@@ -190,26 +201,34 @@ static void multiply(const struct step *s, struct operand in, const struct t5_pa
     if (!s->own)
         pack_together(s, &in, weights);
     for (int from, to; crew_take(s->crew, weights->blocks, &from, &to);)
-        multiply_blocks(s, weights, packed_rows(s, &in, weights, &packed), from, to, out, stride, add);
+        multiply_blocks(s, weights, packed_rows(s, &in, weights, &packed), from, to, out + from * T5_BLOCK, stride, add);
 }
 
-/* wi and the gate, block by block, so that f(wi) * gate finds both in the first-level cache. */
+/* wi and the gate, block by block, so that f(wi) * gate finds both in a near cache. */
+static void activate_block(const struct step *s, const struct t5_packed *weights, struct t5_rows rows, int block)
+{
+    const struct fast_model *m = s->model;
+    struct fast_decoder *d = s->decoder;
+    float *piece = s->scratch->piece, *gate = piece + T5_BLOCK;
+    multiply_blocks(s, weights, rows, block, block + 1, piece, FAST_PIECE, false);
+    if (m->config->gated) {
+        int second = m->ff_width / T5_BLOCK + block;
+        multiply_blocks(s, weights, rows, second, second + 1, gate, FAST_PIECE, false);
+    }
+    for (int r = s->row; r < s->row_end; r++)
+        fast_activate(m, piece + (size_t)r * FAST_PIECE, gate + (size_t)r * FAST_PIECE, T5_BLOCK,
+                      d->hidden + (size_t)r * d->hidden_stride + block * T5_BLOCK);
+}
+
 static void multiply_and_activate(const struct step *s, struct operand in, const struct t5_packed *weights)
 {
-    struct fast_decoder *d = s->decoder;
-    int blocks = s->model->ff_width / T5_BLOCK;
     bool packed = false;
     if (!s->own)
         pack_together(s, &in, weights);
-    for (int from, to; crew_take(s->crew, blocks, &from, &to);) {
+    for (int from, to; crew_take(s->crew, s->model->ff_width / T5_BLOCK, &from, &to);) {
         struct t5_rows rows = packed_rows(s, &in, weights, &packed);
-        for (int b = from; b < to; b++) {
-            multiply_blocks(s, weights, rows, b, b + 1, d->hidden, d->hidden_stride, false);
-            if (s->model->config->gated)
-                multiply_blocks(s, weights, rows, blocks + b, blocks + b + 1, d->hidden, d->hidden_stride, false);
-            for (int r = s->row; r < s->row_end; r++)
-                fast_activate(s->model, d->hidden + (size_t)r * d->hidden_stride, b * T5_BLOCK, T5_BLOCK);
-        }
+        for (int b = from; b < to; b++)
+            activate_block(s, weights, rows, b);
     }
 }
 
@@ -307,6 +326,45 @@ static void feed_forward(const struct step *s, const struct fast_ff *weights)
     multiply(s, hidden, &weights->out, d->x, d->x_stride, true);
 }
 
+/* ---- memory ---- */
+
+static int past_regions(const struct step *s, int layer, const struct fast_group *group, struct t5_region *out)
+{
+    const struct fast_model *m = s->model;
+    const struct fast_sequence *q = group->sequence;
+    size_t size = (size_t)q->position * (size_t)q->slot_count * 2 * (size_t)m->head_width * t5_item_size(m->items);
+    for (int h = 0; h < m->config->head_count; h++)
+        out[h] = (struct t5_region){ fast_self(q, m, layer, h).keys, size };
+    return m->config->head_count;
+}
+
+static int cross_regions(const struct step *s, int layer, const struct fast_group *group, struct t5_region *out)
+{
+    const struct fast_model *m = s->model;
+    const struct fast_sequence *q = group->sequence;
+    struct fast_place first = fast_cross(q, m, layer, 0);
+    size_t heads = (size_t)m->config->head_count;
+    out[0] = (struct t5_region){ first.keys, heads * q->cross_step * t5_item_size(m->items) };
+    if (!first.key_scales)
+        return 1;
+    out[1] = (struct t5_region){ first.key_scales, heads * 2 * (size_t)t5_padded(q->input_count) * sizeof(float) };
+    return 2;
+}
+
+/* Many requests' keys and values do not stay in a cache from one step to the next: while they are read nothing is
+ * multiplied, so the products before ask for them. */
+static void ask_for_layer(const struct step *s, int layer)
+{
+    struct t5_ahead *ahead = &s->scratch->ahead;
+    struct t5_region *regions = s->scratch->regions;
+    int n = 0;
+    for (int g = 0; g < s->group_count && layer < s->model->config->decoder_layer_count; g++)
+        n += past_regions(s, layer, &s->groups[g], regions + n);
+    for (int g = 0; g < s->group_count && layer < s->model->config->decoder_layer_count; g++)
+        n += cross_regions(s, layer, &s->groups[g], regions + n);
+    *ahead = (struct t5_ahead){ .regions = regions, .count = n };
+}
+
 /* ---- the step ---- */
 
 static void run_layers(const struct step *s, const int32_t *tokens)
@@ -314,9 +372,11 @@ static void run_layers(const struct step *s, const int32_t *tokens)
     const struct fast_model *m = s->model;
     struct operand last = states(s, m->decoder_norm);
     start_rows(s, tokens);
+    ask_for_layer(s, 0);
     for (int l = 0; l < m->config->decoder_layer_count; l++) {
         attention(s, &m->decoder[l].self, l, look_back);
         attention(s, &m->decoder[l].cross, l, look_across);
+        ask_for_layer(s, l + 1);
         feed_forward(s, &m->decoder[l].ff);
     }
     pack_together(s, &last, &m->head);
@@ -331,7 +391,8 @@ static void write_logits(const struct step *s, float *logits)
 {
     const struct t5_packed *head = &s->model->head;
     for (int from, to; crew_take(s->crew, head->blocks, &from, &to);)
-        multiply_blocks(s, head, s->decoder->packed, from, to, logits, (size_t)t5_padded(s->model->config->vocab_size), false);
+        multiply_blocks(s, head, s->decoder->packed, from, to, logits + from * T5_BLOCK,
+                        (size_t)t5_padded(s->model->config->vocab_size), false);
 }
 
 static void advance(const struct step *s)

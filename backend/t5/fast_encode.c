@@ -14,6 +14,7 @@ enum { CHUNK = 48 };
 struct scratch {                 /* of one member */
     struct t5_rows packed;       /* [CHUNK] */
     float *normed, *context, *hidden, *scores;
+    float *piece;                /* [CHUNK][FAST_PIECE]: of the hidden layer, before the gate */
 };
 
 struct span {                    /* one text's place */
@@ -93,6 +94,7 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
         s->context = take(base, &used, CHUNK * (size_t)m->inner * f);
         s->hidden = take(base, &used, CHUNK * e->hidden_stride * f);
         s->scores = take(base, &used, t5_attention_scratch((int)tokens) * f);
+        s->piece = take(base, &used, CHUNK * FAST_PIECE * f);
     }
     return used;
 }
@@ -103,7 +105,7 @@ struct fast_encoder *fast_encoder_new(const struct fast_model *model, int thread
     *e = (struct fast_encoder){ .model = model, .thread_count = thread_count, .token_max = token_max, .text_max = text_max,
                                 .items = model->items == T5_ITEMS_INT8 ? T5_ITEMS_INT8 : T5_ITEMS_FP32,
                                 .x_stride = fast_stride(model->width), .qkv_stride = fast_stride(3 * model->inner),
-                                .hidden_stride = fast_stride(2 * (model->ff_width > model->inner ? model->ff_width : model->inner)) };
+                                .hidden_stride = fast_stride(model->ff_width > 2 * model->inner ? model->ff_width : 2 * model->inner) };
     e->scratch = mem_new((size_t)thread_count, sizeof *e->scratch);
     e->spans = mem_new((size_t)text_max, sizeof *e->spans);
     e->memory_size = lay_out(e, NULL);
@@ -141,19 +143,17 @@ static struct piece piece_at(const struct pass *p, int row, int end)
 
 static void norm_and_pack(const struct pass *p, const float *norm, const struct t5_packed *weights, int row, int end)
 {
-    const struct fast_model *m = p->model;
-    for (int r = row; r < end; r++) {
-        m->kernels->norm(p->encoder->x + (size_t)r * p->encoder->x_stride, norm, m->config->d_model,
-                         m->config->layer_norm_epsilon, p->scratch->normed);
-        fast_pack(m, weights, p->scratch->normed, p->scratch->packed, r - row);
-    }
+    for (int r = row; r < end; r++)
+        fast_norm_pack(p->model, weights, p->encoder->x + (size_t)r * p->encoder->x_stride, norm, p->scratch->normed,
+                       p->scratch->packed, r - row);
 }
 
+/* Blocks [block, block_end) of all rows; the first lands in column 0 of `out`. */
 static void multiply_blocks(const struct pass *p, const struct t5_packed *weights, int block, int block_end, int rows, float *out,
                             size_t stride, bool add)
 {
     t5_product(p->model->kernels, &(struct t5_product){ .weights = weights, .rows = p->scratch->packed, .row_end = rows,
-        .block = block, .block_end = block_end, .out = out, .out_stride = stride, .add = add });
+        .block = block, .block_end = block_end, .out = out, .out_stride = stride, .out_column = block * T5_BLOCK, .add = add });
 }
 
 static void multiply(const struct pass *p, const struct t5_packed *weights, int rows, float *out, size_t stride, bool add)
@@ -161,17 +161,19 @@ static void multiply(const struct pass *p, const struct t5_packed *weights, int 
     multiply_blocks(p, weights, 0, weights->blocks, rows, out, stride, add);
 }
 
-/* wi and the gate, block by block, so that f(wi) * gate finds both in the first-level cache. */
+/* wi and the gate, block by block, so that f(wi) * gate finds both in a near cache. */
 static void multiply_and_activate(const struct pass *p, const struct t5_packed *weights, int rows)
 {
-    float *hidden = p->scratch->hidden;
-    int blocks = p->model->ff_width / T5_BLOCK;
+    const struct fast_model *m = p->model;
+    float *piece = p->scratch->piece, *gate = piece + T5_BLOCK;
+    int blocks = m->ff_width / T5_BLOCK;
     for (int b = 0; b < blocks; b++) {
-        multiply_blocks(p, weights, b, b + 1, rows, hidden, p->encoder->hidden_stride, false);
-        if (p->model->config->gated)
-            multiply_blocks(p, weights, blocks + b, blocks + b + 1, rows, hidden, p->encoder->hidden_stride, false);
+        multiply_blocks(p, weights, b, b + 1, rows, piece, FAST_PIECE, false);
+        if (m->config->gated)
+            multiply_blocks(p, weights, blocks + b, blocks + b + 1, rows, gate, FAST_PIECE, false);
         for (int r = 0; r < rows; r++)
-            fast_activate(p->model, hidden + (size_t)r * p->encoder->hidden_stride, b * T5_BLOCK, T5_BLOCK);
+            fast_activate(m, piece + r * FAST_PIECE, gate + r * FAST_PIECE, T5_BLOCK,
+                          p->scratch->hidden + (size_t)r * p->encoder->hidden_stride + b * T5_BLOCK);
     }
 }
 

@@ -281,6 +281,19 @@ void fast_pack(const struct fast_model *model, const struct t5_packed *weights, 
     }
 }
 
+void fast_norm_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, const float *norm,
+                    float *normed, struct t5_rows rows, int row)
+{
+    int n = model->config->d_model;
+    float epsilon = model->config->layer_norm_epsilon;
+    if (weights->precision == T5_INT8) {
+        model->kernels->norm_int8(x, norm, n, epsilon, rows.data + (size_t)row * rows.stride, &rows.scale[row]);
+        return;
+    }
+    model->kernels->norm(x, norm, n, epsilon, normed);
+    fast_pack(model, weights, normed, rows, row);
+}
+
 void fast_embed(const struct fast_model *model, int32_t token, float *out)
 {
     size_t width = (size_t)model->config->d_model;
@@ -288,12 +301,12 @@ void fast_embed(const struct fast_model *model, int32_t token, float *out)
     memset(out + width, 0, ((size_t)model->width - width) * sizeof *out);
 }
 
-void fast_activate(const struct fast_model *model, float *x, int column, int n)
+void fast_activate(const struct fast_model *model, const float *wi, const float *gate, int n, float *out)
 {
-    x += column;
-    const float *gate = model->config->gated ? x + model->ff_width : NULL;
+    if (!model->config->gated)
+        gate = NULL;
     if (model->config->gelu_new)
-        model->kernels->gelu_gate(x, gate, n, x);
+        model->kernels->gelu_gate(wi, gate, n, out);
     else
-        model->kernels->relu_gate(x, gate, n, x);
+        model->kernels->relu_gate(wi, gate, n, out);
 }

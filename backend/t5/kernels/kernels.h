@@ -55,6 +55,14 @@ struct t5_rows {
     float *scale;                /* int8: of each row */
 };
 
+/* Memory that is read after a product and asked for during it, region by region: arithmetic leaves memory idle. */
+struct t5_region { const void *at; size_t size; };
+struct t5_ahead {
+    const struct t5_region *regions;
+    int count, region;           /* region: the next one; `count` when all is asked for */
+    size_t offset;               /* in it */
+};
+
 /* A rectangle of one product: rows [row, row_end) times blocks [block, block_end).
  * Column c of block b lands in out[r * out_stride + b * 64 + c - out_column]. */
 struct t5_product {
@@ -65,6 +73,7 @@ struct t5_product {
     size_t out_stride;
     int out_column;
     bool add;                    /* onto what is there: the residual */
+    struct t5_ahead *ahead;      /* NULL, or what to ask for; a kernel may leave it */
 };
 
 /* How keys and values are kept.  int8: each vector with a scale of its own, value = item * scale. */
@@ -139,6 +148,8 @@ struct t5_kernels {
     void (*pack_int8)(const float *x, int n, uint32_t *out, float *out_scale);
     /* out[i] = weight[i] * x[i] / sqrt(mean(x^2) + epsilon) */
     void (*norm)(const float *x, const float *weight, int n, float epsilon, float *out);
+    /* The two at once: norm() packed, without ever being floats. */
+    void (*norm_int8)(const float *x, const float *weight, int n, float epsilon, uint32_t *out, float *out_scale);
     /* f(x) * gate, or f(x) where gate is NULL; in place is fine */
     void (*gelu_gate)(const float *x, const float *gate, int n, float *out);  /* gelu_new */
     void (*relu_gate)(const float *x, const float *gate, int n, float *out);

@@ -188,13 +188,23 @@ static void test_rows(void **state)
     }
 }
 
+/* What was packed is norm()'s row, within half a step and the rounding of floats. */
+static void check_norm_int8(const float *x, const float *weight, int n, const uint8_t *packed, float scale)
+{
+    float *row = mem_new((size_t)n, sizeof *row);
+    tables[0]->norm(x, weight, n, 1e-6f, row);
+    for (int i = 0; i < n; i++)
+        assert_true(fabsf((float)((int)packed[i] - 128) * scale - row[i]) <= 0.501f * scale);
+    mem_free(row);
+}
+
 /* Packed rows are the same in every table, to the bit: int8 products are then equal too. */
 static void test_packed_rows(void **state)
 {
     (void)state;
     for (int round = 0; round < 200; round++) {
         int n = random_int(1, 300);
-        float *x = random_floats((size_t)n), scale[2] = { 0 };
+        float *x = random_floats((size_t)n), *w = random_floats((size_t)n), scale[2] = { 0 };
         uint32_t *a = mem_new((size_t)n, sizeof *a), *b = mem_new((size_t)n, sizeof *b);
         if (round % 20 == 0)
             memset(x, 0, (size_t)n * sizeof *x);
@@ -204,8 +214,12 @@ static void test_packed_rows(void **state)
             assert_true(scale[0] == scale[1]);
             tables[0]->pack_bf16(x, n, a), tables[t]->pack_bf16(x, n, b);
             assert_memory_equal(a, b, (size_t)(n + 1) / 2 * 4);
+            tables[0]->norm_int8(x, w, n, 1e-6f, a, &scale[0]), tables[t]->norm_int8(x, w, n, 1e-6f, b, &scale[1]);
+            assert_memory_equal(a, b, (size_t)(n + 3) / 4 * 4);
+            assert_true(fabsf(scale[0] - scale[1]) <= 1e-6f * scale[0]);
+            check_norm_int8(x, w, n, (const uint8_t *)b, scale[1]);
         }
-        mem_free(x), mem_free(a), mem_free(b);
+        mem_free(x), mem_free(w), mem_free(a), mem_free(b);
     }
 }
 

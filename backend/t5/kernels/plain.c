@@ -1,5 +1,6 @@
 /* plain.c - the kernels as simple loops: what the others are compared with, and what runs where no
  * table fits the CPU.  A sum runs in the same order as theirs, without fused multiply-add. */
+#include "base/mem.h"
 #include "t5/half.h"
 #include "t5/kernels/tables.h"
 
@@ -96,6 +97,18 @@ static void norm(const float *x, const float *weight, int n, float epsilon, floa
     float scale = 1.0f / sqrtf(sum / (float)n + epsilon);
     for (int i = 0; i < n; i++)
         out[i] = weight[i] * (x[i] * scale);
+}
+
+static void norm_int8(const float *x, const float *weight, int n, float epsilon, uint32_t *out, float *out_scale)
+{
+    float *weighted = mem_new((size_t)n, sizeof *weighted), sum = 0, scale;
+    for (int i = 0; i < n; i++) {
+        sum += x[i] * x[i];
+        weighted[i] = weight[i] * x[i];
+    }
+    pack_int8(weighted, n, out, &scale);
+    *out_scale = scale / sqrtf(sum / (float)n + epsilon);
+    mem_free(weighted);
 }
 
 static void gelu_gate(const float *x, const float *gate, int n, float *out)
@@ -312,6 +325,7 @@ const struct t5_kernels t5_kernels_plain = {
     .pack_bf16 = pack_bf16,
     .pack_int8 = pack_int8,
     .norm = norm,
+    .norm_int8 = norm_int8,
     .gelu_gate = gelu_gate,
     .relu_gate = relu_gate,
     .keep = keep,

@@ -151,12 +151,28 @@ INLINE const unsigned char *tile_weights(const struct t5_packed *weights, int bl
          + (size_t)part * TILE_VECTORS * LANES * 4;
 }
 
-/* The next block is asked for while this one's rows pass, a cache line a step: the first four tiles of rows ask
- * for all of it, later ones again for the last quarter, which costs nothing. */
-INLINE const unsigned char *next_weights(const struct t5_product *p, int row, int block)
+/* The next `size` bytes of what the caller asked for; NULL: nothing is left. */
+INLINE const unsigned char *take_ahead(struct t5_ahead *ahead, size_t size)
+{
+    if (!ahead || ahead->region == ahead->count)
+        return NULL;
+    const struct t5_region *region = &ahead->regions[ahead->region];
+    const unsigned char *at = (const unsigned char *)region->at + ahead->offset;
+    ahead->offset += size;
+    if (ahead->offset >= region->size) {
+        ahead->region++;
+        ahead->offset = 0;
+    }
+    return at;
+}
+
+/* What a tile asks for meanwhile, a cache line a step: the first four tiles of rows the whole next block, later ones
+ * what the caller wants, or again the last quarter, which costs nothing. */
+INLINE const unsigned char *tile_ahead(const struct t5_product *p, int row, int block)
 {
     int tile = (row - p->row) / TILE_ROWS, quarter = tile < 3 ? tile : 3;
-    return p->weights->data + ((size_t)(block + 1) * T5_STEP_SIZE + (size_t)quarter * 64) * (size_t)p->weights->steps;
+    const unsigned char *wanted = tile > 3 ? take_ahead(p->ahead, (size_t)p->weights->steps * 64) : NULL;
+    return wanted ? wanted : p->weights->data + ((size_t)(block + 1) * T5_STEP_SIZE + (size_t)quarter * 64) * (size_t)p->weights->steps;
 }
 
 /* Where a tile's results go: `add` is a constant, so that no store asks for it. */
@@ -175,7 +191,7 @@ INLINE void product_tile(enum words words, bool add, int rows, const struct t5_p
     vf sums[TILE_ROWS][TILE_VECTORS];
     clear_tile(sums);
     tile(words, rows, TILE_VECTORS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
-         tile_weights(p->weights, block, part), next_weights(p, row, block), T5_STEP_SIZE, p->weights->steps, sums);
+         tile_weights(p->weights, block, part), tile_ahead(p, row, block), T5_STEP_SIZE, p->weights->steps, sums);
     const size_t stride = p->out_stride;
     float *out = tile_out(p, row, block * T5_BLOCK + part * TILE_VECTORS * LANES);
     UNROLL
@@ -197,7 +213,7 @@ INLINE void product_tile_int8(bool add, int rows, const struct t5_product *p, in
             sums[r][v] = start;
     }
     tile_int8(rows, p->row_end - p->row <= FEW_ROWS && rows <= FEW_ROWS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
-              tile_weights(p->weights, block, part), next_weights(p, row, block), p->weights->steps, sums);
+              tile_weights(p->weights, block, part), tile_ahead(p, row, block), p->weights->steps, sums);
     const float *scales = p->weights->scale + column, *row_scales = p->rows.scale + row;
     const size_t stride = p->out_stride;
     float *out = tile_out(p, row, column);
@@ -385,6 +401,34 @@ static void norm(const float *x, const float *weight, int n, float epsilon, floa
         out[i] = weight[i] * (x[i] * scale);
 }
 
+/* A row's scale goes into the scale of the packed row: once over the row to measure it, once to round it. */
+static void norm_int8(const float *x, const float *weight, int n, float epsilon, uint32_t *out, float *out_scale)
+{
+    vf squares = { 0 }, most = { 0 };
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vf v = load(x + i);
+        squares += v * v;
+        most = larger(most, (vf)((vi)(load(weight + i) * v) & 0x7fffffff));
+    }
+    float sum = SIMD_SUM(squares), max = lane_max(most);
+    for (; i < n; i++) {
+        sum += x[i] * x[i];
+        max = fabsf(weight[i] * x[i]) > max ? fabsf(weight[i] * x[i]) : max;
+    }
+    float inverse = max > 0 ? 127.0f / max : 0.0f;
+    uint8_t *bytes = (uint8_t *)out;
+    for (i = 0; i + LANES <= n; i += LANES) {
+        vi q = SIMD_NEAREST(load(weight + i) * load(x + i) * inverse) + 128;
+        *(vb_any *)(bytes + i) = __builtin_convertvector(q, vb);
+    }
+    for (; i < n; i++)
+        bytes[i] = (uint8_t)(lrintf(weight[i] * x[i] * inverse) + 128);
+    for (; i & 3; i++)
+        bytes[i] = 128;
+    *out_scale = max / 127.0f / sqrtf(sum / (float)n + epsilon);
+}
+
 /* gelu_new(x) = x/2 (1 + tanh u) = x / (1 + e^-2u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
 INLINE vf gelu_new(vf x)
 {
@@ -453,22 +497,49 @@ static void keep_keys(const float *x, size_t stride, int first, int rows, int he
     }
 }
 
+/* Four values, rows of bytes, to words of one byte of each. */
+INLINE void turn_values(int8_t kept[4][KEEP_HEAD_SIZE_MAX], int head_size, unsigned char *out)
+{
+    for (int d = 0; d < head_size; d += LANES * 4) {
+        vi v[4];
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            v[i] = *(const vi_any *)(const void *)(kept[i] + d);
+        SIMD_TURN_BYTES(v);
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            for (int part = 0; part < LANES / 4; part++)
+                memcpy(out + (size_t)(d + 16 * part + 4 * i) * 4, (const unsigned char *)&v[i] + 16 * part, 16);
+    }
+}
+
+/* head_size: a multiple of 64 */
+static void keep_byte_values(const float *x, size_t stride, int first, int rows, int head_size, unsigned char *values,
+                             float *scales)
+{
+    int8_t kept[4][KEEP_HEAD_SIZE_MAX];
+    for (int key = first, end = first + rows, n; key < end; key += n, x += (size_t)n * stride) {
+        n = 4 - key % 4 < end - key ? 4 - key % 4 : end - key;
+        unsigned char *out = values + (size_t)(key / 4) * 4 * (size_t)head_size;
+        for (int i = 0; i < n; i++)
+            keep(x + (size_t)i * stride, head_size, T5_ITEMS_INT8, kept[i], &scales[key + i]);
+        if (n == 4)
+            turn_values(kept, head_size, out);
+        for (int i = 0; i < n && n < 4; i++)
+            for (int d = 0; d < head_size; d++)
+                out[d * 4 + key % 4 + i] = (unsigned char)kept[i][d];
+    }
+}
+
 static void keep_values(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *values,
                         float *scales)
 {
     size_t row_size = (size_t)head_size * t5_item_size(items);
-    int8_t kept[KEEP_HEAD_SIZE_MAX];
     CHECK(head_size <= KEEP_HEAD_SIZE_MAX);
-    for (int key = first; key < first + rows; key++, x += stride) {
-        if (items != T5_ITEMS_INT8) {
-            keep(x, head_size, items, (unsigned char *)values + (size_t)key * row_size, NULL);
-            continue;
-        }
-        int8_t *out = (int8_t *)values + (size_t)(key / 4) * 4 * row_size + key % 4;
-        keep(x, head_size, items, kept, &scales[key]);
-        for (int d = 0; d < head_size; d++)
-            out[d * 4] = kept[d];
-    }
+    if (items == T5_ITEMS_INT8)
+        keep_byte_values(x, stride, first, rows, head_size, values, scales);
+    for (int key = first; items != T5_ITEMS_INT8 && key < first + rows; key++, x += stride)
+        keep(x, head_size, items, (unsigned char *)values + (size_t)key * row_size, NULL);
 }
 
 /* ---- attention ---- */
@@ -674,7 +745,7 @@ static void log_sum(const float *x, int n, float *out_max, float *out_sum)
     for (i = whole; i < n; i++)
         max = x[i] > max ? x[i] : max;
     for (i = 0; i < whole; i += LANES)
-        total += exponential(load(x + i) - max);
+        total += exponential_rough(load(x + i) - max);
     float sum = SIMD_SUM(total);
     for (i = whole; i < n; i++)
         sum += exponential(spread_f(x[i] - max))[0];
@@ -701,6 +772,7 @@ const struct t5_kernels SIMD_TABLE = {
     .pack_bf16 = pack_bf16,
     .pack_int8 = pack_int8,
     .norm = norm,
+    .norm_int8 = norm_int8,
     .gelu_gate = gelu_gate,
     .relu_gate = relu_gate,
     .keep = keep,
