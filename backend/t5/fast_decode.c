@@ -18,7 +18,7 @@ struct scratch {                 /* of one member */
     float *normed, *scores;
     float *piece;                /* [row_max][FAST_PIECE]: of the hidden layer, before the gate */
     struct t5_rows packed;
-    struct t5_region *regions;   /* [row_max * regions_of_group()] */
+    struct t5_region *regions;   /* [row_max]: of each request */
     struct t5_ahead ahead;
 };
 
@@ -26,12 +26,6 @@ static size_t scores_size(void)
 {
     size_t across = t5_attention_scratch(T5_TOKENS_MAX), back = t5_history_scratch(T5_TOKENS_MAX);
     return across > back ? across : back;
-}
-
-/* Of a layer: each head's own past, and what all heads look across at with its scales. */
-static int regions_of_group(const struct fast_model *m)
-{
-    return m->config->head_count + 2;
 }
 
 struct fast_decoder {
@@ -79,7 +73,7 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
         d->scratch[t].scores = take(base, &used, scores_size() * f);
         d->scratch[t].piece = take(base, &used, rows * FAST_PIECE * f);
         d->scratch[t].packed = (struct t5_rows){ take(base, &used, rows * words * 4), words, take(base, &used, rows * f) };
-        d->scratch[t].regions = take(base, &used, rows * (size_t)regions_of_group(m) * sizeof *d->scratch[t].regions);
+        d->scratch[t].regions = take(base, &used, rows * sizeof *d->scratch[t].regions);
     }
     return used;
 }
@@ -328,41 +322,19 @@ static void feed_forward(const struct step *s, const struct fast_ff *weights)
 
 /* ---- memory ---- */
 
-static int past_regions(const struct step *s, int layer, const struct fast_group *group, struct t5_region *out)
-{
-    const struct fast_model *m = s->model;
-    const struct fast_sequence *q = group->sequence;
-    size_t size = (size_t)q->position * (size_t)q->slot_count * 2 * (size_t)m->head_width * t5_item_size(m->items);
-    for (int h = 0; h < m->config->head_count; h++)
-        out[h] = (struct t5_region){ fast_self(q, m, layer, h).keys, size };
-    return m->config->head_count;
-}
-
-static int cross_regions(const struct step *s, int layer, const struct fast_group *group, struct t5_region *out)
-{
-    const struct fast_model *m = s->model;
-    const struct fast_sequence *q = group->sequence;
-    struct fast_place first = fast_cross(q, m, layer, 0);
-    size_t heads = (size_t)m->config->head_count;
-    out[0] = (struct t5_region){ first.keys, heads * q->cross_step * t5_item_size(m->items) };
-    if (!first.key_scales)
-        return 1;
-    out[1] = (struct t5_region){ first.key_scales, heads * 2 * (size_t)t5_padded(q->input_count) * sizeof(float) };
-    return 2;
-}
-
-/* Many requests' keys and values do not stay in a cache from one step to the next: while they are read nothing is
- * multiplied, so the products before ask for them. */
+/* What many requests look across at does not stay in a cache from one step to the next, and while it is read nothing
+ * is multiplied: so the products before ask for it. */
 static void ask_for_layer(const struct step *s, int layer)
 {
-    struct t5_ahead *ahead = &s->scratch->ahead;
+    const struct fast_model *m = s->model;
     struct t5_region *regions = s->scratch->regions;
-    int n = 0;
-    for (int g = 0; g < s->group_count && layer < s->model->config->decoder_layer_count; g++)
-        n += past_regions(s, layer, &s->groups[g], regions + n);
-    for (int g = 0; g < s->group_count && layer < s->model->config->decoder_layer_count; g++)
-        n += cross_regions(s, layer, &s->groups[g], regions + n);
-    *ahead = (struct t5_ahead){ .regions = regions, .count = n };
+    size_t heads = (size_t)m->config->head_count * t5_item_size(m->items);
+    int count = layer < m->config->decoder_layer_count ? s->group_count : 0;
+    for (int g = 0; g < count; g++) {
+        const struct fast_sequence *q = s->groups[g].sequence;
+        regions[g] = (struct t5_region){ fast_cross(q, m, layer, 0).keys, heads * q->cross_step };
+    }
+    s->scratch->ahead = (struct t5_ahead){ .regions = regions, .count = count };
 }
 
 /* ---- the step ---- */
