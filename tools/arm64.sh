@@ -1,14 +1,14 @@
 #!/bin/sh
 # arm64.sh [TEST…]: builds build-arm64 with Debian's cross compiler, warnings being errors, and runs unit tests in it
-# under qemu: those named, or the NEON kernels' and the engine's.  Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and
-# qemu-user; the ARM libraries come from apt into build-arm64/root, so nothing is installed.
+# under qemu: those named, or the NEON kernels' and the engine's.  Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu
+# and qemu-user; the ARM libraries come from apt into build-arm64/root, so nothing is installed.
 set -eu
 cd "$(dirname "$0")/.."
 top=$PWD/build-arm64
 root=$top/root
 [ $# -gt 0 ] || set -- kernels_test t5_fast_test
-packages="libc6-dev libstdc++-12-dev libmicrohttpd-dev libwslay-dev libjansson-dev libcyaml-dev libyaml-dev libsqlite3-dev
-libsodium-dev libcjose-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libsentencepiece-dev libcmocka-dev"
+packages="libc6-dev libstdc++-12-dev libmicrohttpd-dev libwslay-dev libjansson-dev libcyaml-dev libyaml-dev
+libsqlite3-dev libsodium-dev libcjose-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libsentencepiece-dev libcmocka-dev"
 
 # An apt of its own: it knows of no package that is there, so it fetches all that is needed.
 private_apt() {

@@ -5,7 +5,10 @@
 # finding and leaves its input in build-fuzz/findings.
 set -eu
 cd "$(dirname "$0")/.."
-command -v clang >/dev/null || { echo "needs clang with libFuzzer: apt-get install clang libclang-rt-14-dev" >&2; exit 1; }
+command -v clang >/dev/null || {
+    echo "needs clang with libFuzzer: apt-get install clang libclang-rt-14-dev" >&2
+    exit 1
+}
 minutes=${FUZZ_MINUTES:-10}
 build=build-fuzz
 [ -f $build/build.ninja ] || CC=clang CXX=clang++ meson setup $build -Dfuzz=true -Db_sanitize=address,undefined \

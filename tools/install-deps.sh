@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that building and testing need, if any is missing.
 set -eu
-packages="build-essential pkg-config meson ninja-build libmicrohttpd-dev libwslay-dev libjansson-dev libcyaml-dev libyaml-dev
-libsqlite3-dev libsodium-dev libcjose-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libsentencepiece-dev
+packages="build-essential pkg-config meson ninja-build libmicrohttpd-dev libwslay-dev libjansson-dev libcyaml-dev
+libyaml-dev libsqlite3-dev libsodium-dev libcjose-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libsentencepiece-dev
 libcmocka-dev curl jq python3 python3-venv"
 command -v node >/dev/null 2>&1 || packages="$packages nodejs npm"
 
