@@ -4,7 +4,15 @@ import tseslint from 'typescript-eslint';
 
 /* The tree is the architecture: app → features → components → lib; features never see each other. */
 const forbid = (...patterns) => ({
-  'no-restricted-imports': ['error', { patterns: patterns.map((group) => ({ group: [group], message: 'Wrong direction: app → features → components → lib.' })) }],
+  'no-restricted-imports': [
+    'error',
+    {
+      patterns: patterns.map((group) => ({
+        group: [group],
+        message: 'Wrong direction: app → features → components → lib.',
+      })),
+    },
+  ],
 });
 
 export default tseslint.config(

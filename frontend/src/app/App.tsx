@@ -15,7 +15,8 @@ import { theme } from './theme';
 import { watch } from './watch';
 
 /* What the server refused it will refuse again; what did not reach it may reach it now. */
-const retry = (count: number, error: Error) => count < 2 && !(error instanceof ApiError && error.status >= 400 && error.status < 500);
+const retry = (count: number, error: Error) =>
+  count < 2 && !(error instanceof ApiError && error.status >= 400 && error.status < 500);
 
 const queries = new QueryClient({ defaultOptions: { queries: { retry, staleTime: 2_000 } } });
 

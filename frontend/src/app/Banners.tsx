@@ -12,8 +12,10 @@ export function Banners() {
         <strong>No connection – values are old</strong>
         {/* The age changes every second: not to be read aloud again each time. */}
         <span aria-hidden="true">
-          {lastMessageAt === null ? 'Nothing has come yet.' : `Last data ${formatClock(lastMessageAt)}, ${formatAge(now - lastMessageAt)} ago.`} No
-          alarms are shown. Look at the patients.
+          {lastMessageAt === null
+            ? 'Nothing has come yet.'
+            : `Last data ${formatClock(lastMessageAt)}, ${formatAge(now - lastMessageAt)} ago.`}{' '}
+          No alarms are shown. Look at the patients.
         </span>
       </div>
     );

@@ -28,7 +28,8 @@ export function Counts() {
             data-severity={counts[category] > 0 ? category : undefined}
             data-unanswered={(counts[category] > 0 && unanswered.has(category)) || undefined}
           >
-            <SeverityMark category={category} /> <strong>{counts[category]}</strong> <span>{CATEGORY_WORDS[category]}</span>
+            <SeverityMark category={category} /> <strong>{counts[category]}</strong>{' '}
+            <span>{CATEGORY_WORDS[category]}</span>
           </Link>
         </li>
       ))}

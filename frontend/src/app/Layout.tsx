@@ -47,7 +47,8 @@ function useTitle(): void {
   const { counts } = useCounts();
   const { connection } = useLiveStatus();
   useEffect(() => {
-    const state = connection === 'lost' ? 'NO CONNECTION – ' : counts.critical > 0 ? `(${counts.critical} critical) ` : '';
+    const state =
+      connection === 'lost' ? 'NO CONNECTION – ' : counts.critical > 0 ? `(${counts.critical} critical) ` : '';
     document.title = `${state}Wardscribe`;
   }, [connection, counts.critical]);
 }

@@ -22,7 +22,8 @@ export function AcknowledgeButton({ alert, size = 'sm' }: { alert: Alert; size?:
     shownAt.current = performance.now();
   }, [id]);
   const call = useMutation({
-    mutationFn: () => take(api.POST('/api/alerts/{alert_id}/acknowledge', { params: { path: { alert_id: id } }, body: { version } })),
+    mutationFn: () =>
+      take(api.POST('/api/alerts/{alert_id}/acknowledge', { params: { path: { alert_id: id } }, body: { version } })),
   });
   if (alert.acknowledged || !may) return null;
   const conflict = call.error instanceof ApiError && call.error.status === 409;

@@ -36,7 +36,12 @@ export function VitalValue({ patient, info, now, size }: Props) {
   /* The condition is over: its mark stays until somebody answers, the value is not alarming. */
   const over = alert?.state === 'latched';
   return (
-    <div className={css.vital} data-size={size} data-alarm={over ? undefined : severity} data-absent={text === NO_VALUE || undefined}>
+    <div
+      className={css.vital}
+      data-size={size}
+      data-alarm={over ? undefined : severity}
+      data-absent={text === NO_VALUE || undefined}
+    >
       <dt className={css.label} title={info.label}>
         <abbr title={info.label}>{info.short}</abbr> <span className={css.unit}>{info.unit}</span>
         {severity && <SeverityMark category={severity} />}

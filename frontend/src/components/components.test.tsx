@@ -20,13 +20,23 @@ const show = (node: ReactNode) =>
   );
 
 function signIn(role: Role) {
-  const user = { id: 1, username: 'kim', email: null, full_name: null, role, is_active: true, created_at: iso(NOW), last_login: null };
+  const user = {
+    id: 1,
+    username: 'kim',
+    email: null,
+    full_name: null,
+    role,
+    is_active: true,
+    created_at: iso(NOW),
+    last_login: null,
+  };
   session.begin('T', user, 3600);
 }
 
 /* jsdom has no media queries; Mantine asks for them. */
 beforeAll(() => {
-  window.matchMedia = (media) => ({ media, matches: false, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList;
+  window.matchMedia = (media) =>
+    ({ media, matches: false, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList;
 });
 beforeEach(() => signIn('nurse'));
 afterEach(cleanup);
@@ -60,7 +70,9 @@ describe('a vital', () => {
   });
 
   it('that alarms says so in a word and a shape, not by colour alone', () => {
-    const { container } = show(<VitalValue patient={patientOf({ activeAlerts: [alertOf()] })} info={heartRate!} now={NOW} size="big" />);
+    const { container } = show(
+      <VitalValue patient={patientOf({ activeAlerts: [alertOf()] })} info={heartRate!} now={NOW} size="big" />,
+    );
     expect(screen.getByText('critical')).toBeTruthy();
     expect(container.querySelector('svg')).toBeTruthy();
   });

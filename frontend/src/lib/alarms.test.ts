@@ -37,7 +37,12 @@ describe('urgency', () => {
     const low = technicalOf({ id: 'low' });
     const older = alertOf({ id: 'older', onset: iso(NOW - 90_000) });
     const newer = alertOf({ id: 'newer' });
-    expect([answered, low, older, newer].sort(byUrgency).map(({ id }) => id)).toEqual(['newer', 'older', 'low', 'answered']);
+    expect([answered, low, older, newer].sort(byUrgency).map(({ id }) => id)).toEqual([
+      'newer',
+      'older',
+      'low',
+      'answered',
+    ]);
   });
 });
 
@@ -56,7 +61,8 @@ describe('an alert on a vital', () => {
 });
 
 describe('what sounds', () => {
-  const sounding = (...patients: Parameters<typeof patientOf>[0][]) => soundDemand(patients.map(patientOf), NOW).priority;
+  const sounding = (...patients: Parameters<typeof patientOf>[0][]) =>
+    soundDemand(patients.map(patientOf), NOW).priority;
 
   it('is the highest priority that nobody has answered', () => {
     expect(sounding({})).toBeNull();
@@ -75,7 +81,9 @@ describe('what sounds', () => {
     const activeAlerts = [alertOf()];
     expect(sounding({ activeAlerts, alarmsPausedUntil: iso(NOW + 1000) })).toBeNull();
     expect(sounding({ activeAlerts, alarmsPausedUntil: iso(NOW - 1000) })).toBe('high');
-    expect(sounding({ activeAlerts, alarmsPausedUntil: iso(NOW + 1000) }, { activeAlerts: [warningOf()] })).toBe('medium');
+    expect(sounding({ activeAlerts, alarmsPausedUntil: iso(NOW + 1000) }, { activeAlerts: [warningOf()] })).toBe(
+      'medium',
+    );
   });
 
   it('rests, but the light stays, after an acknowledgement', () => {

@@ -42,13 +42,17 @@ export function byUrgency(a: Alert, b: Alert): number {
 
 /* The worst open alert on a vital; null when its value is not alarming. */
 export function alertOn(patient: Patient, info: VitalInfo): Alert | null {
-  const found = openAlerts(patient).filter((alert) => alert.vital_type === info.alertType && alert.kind === 'physiological');
+  const found = openAlerts(patient).filter(
+    (alert) => alert.vital_type === info.alertType && alert.kind === 'physiological',
+  );
   return found.sort((a, b) => PRIORITY_RANK[a.priority] - PRIORITY_RANK[b.priority])[0] ?? null;
 }
 
 /* A sensor of this vital is off. */
 export const isLost = (patient: Patient, info: VitalInfo): boolean =>
-  openAlerts(patient).some((alert) => alert.kind === 'technical' && info.series.some((field) => alert.lost?.includes(field)));
+  openAlerts(patient).some(
+    (alert) => alert.kind === 'technical' && info.series.some((field) => alert.lost?.includes(field)),
+  );
 
 export const pausedUntil = (patient: Patient, now: number): number | null => {
   const end = parseTime(patient.alarmsPausedUntil);

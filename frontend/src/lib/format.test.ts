@@ -4,7 +4,13 @@ import { formatAge, formatCountdown, formatMoment, parseTime } from './time';
 import { formatNumber, formatVital, NO_VALUE, VITALS } from './vitals';
 
 const [heartRate, , pressure, , temperature] = VITALS;
-const empty = { heartRate: null, spO2: null, bloodPressure: { systolic: null, diastolic: null }, temperature: null, respiratory: null };
+const empty = {
+  heartRate: null,
+  spO2: null,
+  bloodPressure: { systolic: null, diastolic: null },
+  temperature: null,
+  respiratory: null,
+};
 
 describe('values', () => {
   it('have the decimals of their vital', () => {

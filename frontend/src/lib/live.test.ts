@@ -53,8 +53,20 @@ class Host implements LiveHost {
 
 let host: Host;
 let live: Live;
-const snapshot = (seq = 1, ...patients: object[]) => ({ type: 'snapshot', seq, epoch: 'e1', timestamp: iso(host.wallMs), patients });
-const heartbeat = (seq = 1, alarms = 'ok', epoch = 'e1') => ({ type: 'heartbeat', seq, epoch, timestamp: iso(host.wallMs), alarms });
+const snapshot = (seq = 1, ...patients: object[]) => ({
+  type: 'snapshot',
+  seq,
+  epoch: 'e1',
+  timestamp: iso(host.wallMs),
+  patients,
+});
+const heartbeat = (seq = 1, alarms = 'ok', epoch = 'e1') => ({
+  type: 'heartbeat',
+  seq,
+  epoch,
+  timestamp: iso(host.wallMs),
+  alarms,
+});
 
 /* Half a second at a time, as the ticker does. */
 function pass(ms: number) {
@@ -100,7 +112,12 @@ describe('what is shown', () => {
     let drawn = 0;
     live.patients.subscribe(() => drawn++);
     for (let seq = 2; seq < 50; seq++)
-      host.socket.says({ type: 'changes', seq, timestamp: iso(host.wallMs), patients: [patientOf({ name: `N${seq}` })] });
+      host.socket.says({
+        type: 'changes',
+        seq,
+        timestamp: iso(host.wallMs),
+        patients: [patientOf({ name: `N${seq}` })],
+      });
     expect(drawn).toBe(0);
     host.draw();
     expect(drawn).toBe(1);

@@ -34,7 +34,11 @@ const MEDIUM_STEP = MEDIUM_PULSE + 0.2;
 const pulses = (starts: readonly number[], duration: number): Pulse[] => starts.map((start) => ({ start, duration }));
 
 export const PATTERNS: Record<Priority, Pattern> = {
-  high: { pulses: pulses([...HIGH_STARTS, ...HIGH_STARTS.map((start) => start + HIGH_SECOND)], HIGH_PULSE), every: 10, hertz: 740 },
+  high: {
+    pulses: pulses([...HIGH_STARTS, ...HIGH_STARTS.map((start) => start + HIGH_SECOND)], HIGH_PULSE),
+    every: 10,
+    hertz: 740,
+  },
   medium: { pulses: pulses([0, MEDIUM_STEP, 2 * MEDIUM_STEP], MEDIUM_PULSE), every: 25, hertz: 523 },
   low: { pulses: pulses([0, MEDIUM_STEP], MEDIUM_PULSE), every: 25, hertz: 392 },
 };
@@ -116,7 +120,8 @@ export class AlarmSound {
     if (!this.#running()) {
       if (old.kind !== 'blocked') this.state.set({ kind: 'blocked' });
     } else if (this.#pausedUntil > Date.now()) {
-      if (old.kind !== 'paused' || old.until !== this.#pausedUntil) this.state.set({ kind: 'paused', until: this.#pausedUntil });
+      if (old.kind !== 'paused' || old.until !== this.#pausedUntil)
+        this.state.set({ kind: 'paused', until: this.#pausedUntil });
     } else if (old.kind !== 'on') this.state.set({ kind: 'on' });
   }
 

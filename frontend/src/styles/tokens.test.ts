@@ -5,7 +5,9 @@ const css = readFileSync(new URL('./tokens.css', import.meta.url), 'utf8');
 
 function block(selector: string): Record<string, string> {
   const body = css.slice(css.indexOf(`${selector} {`)).split('}')[0]!;
-  return Object.fromEntries([...body.matchAll(/--([\w-]+):\s*([^;]+);/g)].map(([, name, value]) => [name!, value!.trim()]));
+  return Object.fromEntries(
+    [...body.matchAll(/--([\w-]+):\s*([^;]+);/g)].map(([, name, value]) => [name!, value!.trim()]),
+  );
 }
 
 /* WCAG 2.2, relative luminance and contrast ratio. */
@@ -30,7 +32,8 @@ const ALARMS = ['critical', 'critical-off', 'warning', 'warning-off', 'technical
 
 describe.each(schemes)('colours of the $scheme scheme', ({ colours }) => {
   it.each(TEXTS)('%s is readable on every surface (AA, 4.5:1)', (text) => {
-    for (const surface of ['page', 'surface', 'raised']) expect(contrast(colours[text]!, colours[surface]!)).toBeGreaterThanOrEqual(4.5);
+    for (const surface of ['page', 'surface', 'raised'])
+      expect(contrast(colours[text]!, colours[surface]!)).toBeGreaterThanOrEqual(4.5);
   });
 
   it.each(ALARMS)('text is readable on %s, in both phases of a flash', (alarm) => {

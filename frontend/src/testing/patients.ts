@@ -33,10 +33,20 @@ export function alertOf(change: Partial<Alert> = {}): Alert {
   };
 }
 
-export const warningOf = (change: Partial<Alert> = {}): Alert => alertOf({ severity: 'warning', priority: 'medium', ...change });
+export const warningOf = (change: Partial<Alert> = {}): Alert =>
+  alertOf({ severity: 'warning', priority: 'medium', ...change });
 
 export const technicalOf = (change: Partial<Alert> = {}): Alert =>
-  alertOf({ type: 'Sensor Disconnection', kind: 'technical', severity: 'warning', priority: 'low', vital_type: 'sensor', vital_value: null, threshold: null, ...change });
+  alertOf({
+    type: 'Sensor Disconnection',
+    kind: 'technical',
+    severity: 'warning',
+    priority: 'low',
+    vital_type: 'sensor',
+    vital_value: null,
+    threshold: null,
+    ...change,
+  });
 
 export function patientOf(change: Partial<Patient> = {}): Patient {
   const time = iso(NOW - 1000);
@@ -49,7 +59,13 @@ export function patientOf(change: Partial<Patient> = {}): Patient {
     admissionDate: iso(NOW - 86_400_000),
     diagnosis: 'Sepsis',
     attendingPhysician: 'Dr. Frey',
-    vitals: { heartRate: 72, spO2: 97, bloodPressure: { systolic: 122, diastolic: 76 }, temperature: 36.84, respiratory: 15 },
+    vitals: {
+      heartRate: 72,
+      spO2: 97,
+      bloodPressure: { systolic: 122, diastolic: 76 },
+      temperature: 36.84,
+      respiratory: 15,
+    },
     alertSeverity: 'normal',
     timestamp: time,
     vitalTimes: { heartRate: time, spO2: time, bloodPressure: time, temperature: time, respiratory: time },

@@ -34,7 +34,10 @@ export function AlarmsPage() {
   const openShown = filterAlerts(open, filter);
   /* What is open here and closed there was closed a moment ago: the live store will say so soon. */
   const openIds = new Set(open.map((alert) => alert.id));
-  const closedShown = filterAlerts((recent.data ?? []).filter((alert) => alert.state === 'closed' && !openIds.has(alert.id)), filter);
+  const closedShown = filterAlerts(
+    (recent.data ?? []).filter((alert) => alert.state === 'closed' && !openIds.has(alert.id)),
+    filter,
+  );
   return (
     <div className={css.page}>
       <h1>Alarms</h1>
@@ -67,13 +70,19 @@ export function AlarmsPage() {
           Open ({openShown.length}
           {openShown.length < open.length && ` of ${open.length}`})
         </h2>
-        {openShown.length === 0 ? <p className={css.none}>None.</p> : <AlertTable alerts={openShown} now={now} caption="Open alarms, the most urgent first" />}
+        {openShown.length === 0 ? (
+          <p className={css.none}>None.</p>
+        ) : (
+          <AlertTable alerts={openShown} now={now} caption="Open alarms, the most urgent first" />
+        )}
       </section>
       <section aria-labelledby="recent-alarms">
         <h2 id="recent-alarms">Ended lately</h2>
         <ErrorNote error={recent.error} what="Ended alarms" />
         {recent.data && closedShown.length === 0 && <p className={css.none}>None.</p>}
-        {closedShown.length > 0 && <AlertTable alerts={closedShown} now={now} caption="Ended alarms, the newest first" />}
+        {closedShown.length > 0 && (
+          <AlertTable alerts={closedShown} now={now} caption="Ended alarms, the newest first" />
+        )}
       </section>
     </div>
   );

@@ -78,12 +78,16 @@ export function AlertTable({ alerts, now, caption, withBed = true }: Props) {
                   </td>
                 )}
                 <td className={css.message}>{alert.message}</td>
-                <td className={css.time} data-label="since">{onset === null ? '?' : formatMoment(onset, now)}</td>
+                <td className={css.time} data-label="since">
+                  {onset === null ? '?' : formatMoment(onset, now)}
+                </td>
                 <td className={css.time} data-label="for">
                   <Duration alert={alert} now={now} />
                 </td>
                 <td className={css.state}>{stateText(alert, now)}</td>
-                <td className={css.answer}>{open && !alert.acknowledged ? <AcknowledgeButton alert={alert} /> : answeredText(alert, now)}</td>
+                <td className={css.answer}>
+                  {open && !alert.acknowledged ? <AcknowledgeButton alert={alert} /> : answeredText(alert, now)}
+                </td>
               </tr>
             );
           })}

@@ -21,7 +21,12 @@ export function SoundControl() {
       </button>
     );
   return (
-    <Button size="xs" variant="default" onClick={() => sound.pause()} title="Every alarm sound of this screen, for two minutes">
+    <Button
+      size="xs"
+      variant="default"
+      onClick={() => sound.pause()}
+      title="Every alarm sound of this screen, for two minutes"
+    >
       Pause sound 2 min
     </Button>
   );

@@ -41,7 +41,9 @@ function Form({ limits, defaults, may, onSave, saving }: FormProps) {
   const other: LimitsChange = {
     ...(scale !== String(limits.spo2_scale) && { spo2_scale: scale === '2' ? 2 : 1 }),
     ...(oxygen !== String(limits.on_oxygen) && { on_oxygen: oxygen === 'null' ? null : oxygen === 'true' }),
-    ...(conscious !== (limits.consciousness ?? '') && { consciousness: (conscious || null) as Limits['consciousness'] }),
+    ...(conscious !== (limits.consciousness ?? '') && {
+      consciousness: (conscious || null) as Limits['consciousness'],
+    }),
   };
   const count = changes + Object.keys(other).length;
   const normal = defaults && formOf(defaults);
@@ -86,9 +88,13 @@ function Form({ limits, defaults, may, onSave, saving }: FormProps) {
                         placeholder="off"
                         value={value}
                         error={wrong.includes(`${field}.${key}`)}
-                        onChange={(event) => setForm({ ...form, [field]: { ...form[field], [key]: event.currentTarget.value } })}
+                        onChange={(event) =>
+                          setForm({ ...form, [field]: { ...form[field], [key]: event.currentTarget.value } })
+                        }
                       />
-                      {usual !== undefined && usual !== value && <span className={css.usual}>default {usual || 'off'}</span>}
+                      {usual !== undefined && usual !== value && (
+                        <span className={css.usual}>default {usual || 'off'}</span>
+                      )}
                     </td>
                   );
                 })}
@@ -119,7 +125,13 @@ function Form({ limits, defaults, may, onSave, saving }: FormProps) {
             { value: 'null', label: 'not known' },
           ]}
         />
-        <NativeSelect label="Consciousness" disabled={!may} value={conscious} onChange={(event) => setConscious(event.currentTarget.value)} data={CONSCIOUSNESS} />
+        <NativeSelect
+          label="Consciousness"
+          disabled={!may}
+          value={conscious}
+          onChange={(event) => setConscious(event.currentTarget.value)}
+          data={CONSCIOUSNESS}
+        />
       </div>
       {may ? (
         <div className={css.row}>
@@ -146,14 +158,18 @@ export function LimitsEditor({ patient }: { patient: Patient }) {
   const queries = useQueryClient();
   const key = ['limits', patient.id];
   const path = { id: patient.id };
-  const limits = useQuery({ queryKey: key, queryFn: () => take(api.GET('/api/patients/{id}/limits', { params: { path } })) });
+  const limits = useQuery({
+    queryKey: key,
+    queryFn: () => take(api.GET('/api/patients/{id}/limits', { params: { path } })),
+  });
   const defaults = useQuery({
     queryKey: ['limits', 'defaults'],
     queryFn: () => take(api.GET('/api/limits/defaults')),
     staleTime: Infinity,
   });
   const save = useMutation({
-    mutationFn: (change: LimitsChange) => take(api.PUT('/api/patients/{id}/limits', { params: { path }, body: change })),
+    mutationFn: (change: LimitsChange) =>
+      take(api.PUT('/api/patients/{id}/limits', { params: { path }, body: change })),
     onSuccess: (now) => queries.setQueryData(key, now),
   });
   return (
@@ -164,7 +180,14 @@ export function LimitsEditor({ patient }: { patient: Patient }) {
       {save.isSuccess && <p role="status">Saved.</p>}
       {/* The key: limits that came from the server fill the form anew. */}
       {limits.data && (
-        <Form key={JSON.stringify(limits.data)} limits={limits.data} defaults={defaults.data} may={may} saving={save.isPending} onSave={save.mutate} />
+        <Form
+          key={JSON.stringify(limits.data)}
+          limits={limits.data}
+          defaults={defaults.data}
+          may={may}
+          saving={save.isPending}
+          onSave={save.mutate}
+        />
       )}
     </details>
   );

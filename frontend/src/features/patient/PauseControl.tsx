@@ -20,7 +20,12 @@ export function PauseControl({ patient }: { patient: Patient }) {
   const path = { id: patient.id };
   const pause = useMutation({
     mutationFn: () =>
-      take(api.POST('/api/patients/{id}/pause', { params: { path }, body: { minutes: Number(minutes), ...(reason && { reason }) } })),
+      take(
+        api.POST('/api/patients/{id}/pause', {
+          params: { path },
+          body: { minutes: Number(minutes), ...(reason && { reason }) },
+        }),
+      ),
     onSuccess: () => setReason(''),
   });
   const resume = useMutation({ mutationFn: () => take(api.POST('/api/patients/{id}/resume', { params: { path } })) });
@@ -47,7 +52,13 @@ export function PauseControl({ patient }: { patient: Patient }) {
             onChange={(event) => setMinutes(event.currentTarget.value)}
             data={MINUTES.map((value) => ({ value, label: `${value} minutes` }))}
           />
-          <TextInput label="Reason" placeholder="Suction, washing, …" maxLength={200} value={reason} onChange={(event) => setReason(event.currentTarget.value)} />
+          <TextInput
+            label="Reason"
+            placeholder="Suction, washing, …"
+            maxLength={200}
+            value={reason}
+            onChange={(event) => setReason(event.currentTarget.value)}
+          />
           <Button variant="default" disabled={!fresh} loading={pause.isPending} onClick={() => pause.mutate()}>
             Pause
           </Button>

@@ -119,7 +119,10 @@ function seriesOf(info: VitalInfo, colours: Colours): uPlot.Series[] {
 }
 
 function bandsOf(info: VitalInfo, colours: Colours): uPlot.Band[] {
-  return info.series.map((_, i) => ({ series: [3 * i + 3, 3 * i + 2], fill: `${i === 0 ? colours.accent : colours.text}40` }));
+  return info.series.map((_, i) => ({
+    series: [3 * i + 3, 3 * i + 2],
+    fill: `${i === 0 ? colours.accent : colours.text}40`,
+  }));
 }
 
 const table = (data: ChartData): uPlot.AlignedData => [data.x, ...data.columns];
@@ -139,7 +142,12 @@ export function TrendChart(props: ChartProps) {
   useEffect(() => {
     const element = box.current!;
     const colours = coloursOf(element);
-    const axis = { stroke: colours.dim, grid: { stroke: colours.line, width: 1 }, ticks: { stroke: colours.line, width: 1 }, font: '12px sans-serif' };
+    const axis = {
+      stroke: colours.dim,
+      grid: { stroke: colours.line, width: 1 },
+      ticks: { stroke: colours.line, width: 1 },
+      font: '12px sans-serif',
+    };
     const u = new uPlot(
       {
         width: Math.max(element.clientWidth, 100),
@@ -152,7 +160,16 @@ export function TrendChart(props: ChartProps) {
           y: { range: () => yRange(current.current.data, current.current.info) },
         },
         axes: [
-          { ...axis, size: 30, values: [[86400, '{DD} {MMM}', null, null, null, null, null, null, 1], [3600, '{HH}:{mm}', null, null, null, null, null, null, 1], [60, '{HH}:{mm}', null, null, null, null, null, null, 1], [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1]] },
+          {
+            ...axis,
+            size: 30,
+            values: [
+              [86400, '{DD} {MMM}', null, null, null, null, null, null, 1],
+              [3600, '{HH}:{mm}', null, null, null, null, null, null, 1],
+              [60, '{HH}:{mm}', null, null, null, null, null, null, 1],
+              [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1],
+            ],
+          },
           { ...axis, size: 44, space: 30 },
         ],
         series: [{}, ...seriesOf(info, colours)],

@@ -144,7 +144,15 @@ export function Trends({ patient, highlight, onClearHighlight }: Props) {
           <TrendTable history={data.history} range={data.view} now={data.view.to} />
         ) : (
           VITALS.map((info) => (
-            <Trend key={info.field} info={info} history={data.history} view={data.view} limits={limits.data} alerts={alerts} highlight={highlight} />
+            <Trend
+              key={info.field}
+              info={info}
+              history={data.history}
+              view={data.view}
+              limits={limits.data}
+              alerts={alerts}
+              highlight={highlight}
+            />
           ))
         ))}
     </section>

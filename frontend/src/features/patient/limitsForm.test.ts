@@ -4,8 +4,15 @@ import { changeOf, formOf, parseField } from './limitsForm';
 
 const row = { warning_low: 60, warning_high: 100, critical_low: 40, critical_high: 130, delay_s: 5 };
 const limits: Limits = {
-  heart_rate: row, spo2: { warning_low: 92, critical_low: 90, delay_s: 10 }, systolic: row, temperature: row, respiratory_rate: row,
-  spo2_scale: 1, on_oxygen: false, consciousness: null, expected_interval_s: {},
+  heart_rate: row,
+  spo2: { warning_low: 92, critical_low: 90, delay_s: 10 },
+  systolic: row,
+  temperature: row,
+  respiratory_rate: row,
+  spo2_scale: 1,
+  on_oxygen: false,
+  consciousness: null,
+  expected_interval_s: {},
 };
 const edit = (field: 'heart_rate' | 'spo2', key: string, value: string) => {
   const form = formOf(limits);
@@ -31,11 +38,17 @@ describe('a change', () => {
   });
 
   it('holds only what differs', () => {
-    expect(edit('heart_rate', 'warning_low', '50')).toMatchObject({ change: { heart_rate: { warning_low: 50 } }, changes: 1 });
+    expect(edit('heart_rate', 'warning_low', '50')).toMatchObject({
+      change: { heart_rate: { warning_low: 50 } },
+      changes: 1,
+    });
   });
 
   it('says which limit it switches off', () => {
-    expect(edit('heart_rate', 'critical_high', '')).toMatchObject({ change: { heart_rate: { critical_high: null } }, off: ['heart_rate.critical_high'] });
+    expect(edit('heart_rate', 'critical_high', '')).toMatchObject({
+      change: { heart_rate: { critical_high: null } },
+      off: ['heart_rate.critical_high'],
+    });
   });
 
   it('never touches a side that the vital does not have', () => {

@@ -78,7 +78,8 @@ export function describe(history: VitalsHistory, info: VitalInfo, now: number): 
     const found = extremes(samplesOf(history[field]));
     const name = info.series.length > 1 ? `${field} ` : '';
     if (!found) return `${name}no values`;
-    const say = (value: number, sample: Sample) => `${formatNumber(value, info.decimals)} (${formatMoment(sample.time, now)})`;
+    const say = (value: number, sample: Sample) =>
+      `${formatNumber(value, info.decimals)} (${formatMoment(sample.time, now)})`;
     return `${name}lowest ${say(found.lowest.min, found.lowest)}, highest ${say(found.highest.max, found.highest)}`;
   });
   return parts.join('; ');
@@ -96,7 +97,9 @@ export function episodes(alerts: readonly Alert[], info: VitalInfo, now: number)
     if (alert.vital_type !== info.alertType || alert.kind !== 'physiological') return [];
     const from = parseTime(alert.onset);
     if (from === null) return [];
-    return [{ from, to: parseTime(alert.end) ?? now, severity: alert.severity === 'critical' ? 'critical' : 'warning' }];
+    return [
+      { from, to: parseTime(alert.end) ?? now, severity: alert.severity === 'critical' ? 'critical' : 'warning' },
+    ];
   });
 }
 
@@ -108,11 +111,23 @@ export interface TableRow {
 function merge(a: Sample | null, b: Sample): Sample {
   if (!a) return { ...b };
   const count = a.count + b.count;
-  return { time: a.time, count, mean: (a.mean * a.count + b.mean * b.count) / count, min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) };
+  return {
+    time: a.time,
+    count,
+    mean: (a.mean * a.count + b.mean * b.count) / count,
+    min: Math.min(a.min, b.min),
+    max: Math.max(a.max, b.max),
+  };
 }
 
 /* At most `rows` stretches of equal length, the newest first; a column per field. */
-export function tableRows(history: VitalsHistory, fields: readonly SeriesField[], from: number, to: number, rows: number): TableRow[] {
+export function tableRows(
+  history: VitalsHistory,
+  fields: readonly SeriesField[],
+  from: number,
+  to: number,
+  rows: number,
+): TableRow[] {
   const length = Math.max(1, (to - from) / rows);
   const found = new Map<number, TableRow>();
   fields.forEach((field, column) => {

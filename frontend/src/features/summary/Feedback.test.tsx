@@ -7,7 +7,13 @@ import type { Summary } from '@/lib/api/client';
 import { Feedback } from './Feedback';
 
 const WRITTEN = 'Heart rate rose from 88 to 120 bpm.';
-const summary = { id: 'P001.summary.1', patient_id: 'P001', ml_summary: WRITTEN, text: WRITTEN, sentences: [] } as unknown as Summary;
+const summary = {
+  id: 'P001.summary.1',
+  patient_id: 'P001',
+  ml_summary: WRITTEN,
+  text: WRITTEN,
+  sentences: [],
+} as unknown as Summary;
 
 interface Sent {
   path: string;
@@ -23,7 +29,10 @@ async function serve(request: Request): Promise<Response> {
   return new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json' } });
 }
 
-const kept = (learnable: boolean) => ({ status: 200, body: { id: 'P001.summary.1.feedback.1', learnable, unproven: [], omitted: [] } });
+const kept = (learnable: boolean) => ({
+  status: 200,
+  body: { id: 'P001.summary.1.feedback.1', learnable, unproven: [], omitted: [] },
+});
 const unproven = {
   status: 409,
   body: {
@@ -44,11 +53,13 @@ const show = () =>
 const button = (name: string) => screen.getByRole('button', { name });
 /* The key that chooses a star which has the focus. */
 const rate = (value: number) => fireEvent.keyDown(screen.getByRole('radio', { name: `${value} of 5` }), { key: ' ' });
-const write = (text: string) => fireEvent.change(screen.getByLabelText('What it should have said'), { target: { value: text } });
+const write = (text: string) =>
+  fireEvent.change(screen.getByLabelText('What it should have said'), { target: { value: text } });
 
 /* What Mantine asks for and jsdom does not have. */
 beforeAll(() => {
-  window.matchMedia = (media) => ({ media, matches: false, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList;
+  window.matchMedia = (media) =>
+    ({ media, matches: false, addEventListener() {}, removeEventListener() {} }) as unknown as MediaQueryList;
   window.ResizeObserver = class {
     observe() {}
     unobserve() {}
@@ -83,7 +94,10 @@ describe('feedback on a summary', () => {
     fireEvent.click(button('Send'));
     await waitFor(() => expect(screen.getByText('Thank you.')).toBeTruthy());
     expect(sent).toEqual([
-      { path: '/api/summaries/P001.summary.1/feedback', body: { rating: 4, edited_text: null, reason: 'clear', confirm: false } },
+      {
+        path: '/api/summaries/P001.summary.1/feedback',
+        body: { rating: 4, edited_text: null, reason: 'clear', confirm: false },
+      },
     ]);
     expect(screen.queryByRole('button', { name: 'Send' })).toBeNull();
   });
@@ -115,7 +129,12 @@ describe('feedback on a summary', () => {
     fireEvent.click(button('Send'));
     fireEvent.click(await screen.findByRole('button', { name: 'Keep for the record' }));
     await waitFor(() => expect(screen.getByText(/not learned from/)).toBeTruthy());
-    expect(sent[1]!.body).toEqual({ rating: null, edited_text: 'The patient received metoprolol.', reason: null, confirm: true });
+    expect(sent[1]!.body).toEqual({
+      rating: null,
+      edited_text: 'The patient received metoprolol.',
+      reason: null,
+      confirm: true,
+    });
   });
 
   it('leaves an edit that was taken back out', async () => {
@@ -137,7 +156,9 @@ describe('feedback on a summary', () => {
     write('Heart rate rose to 120 bpm.');
     fireEvent.click(button('Send'));
     await waitFor(() => expect(screen.getByText(/The server is stopping/)).toBeTruthy());
-    expect(screen.getByLabelText<HTMLTextAreaElement>('What it should have said').value).toBe('Heart rate rose to 120 bpm.');
+    expect(screen.getByLabelText<HTMLTextAreaElement>('What it should have said').value).toBe(
+      'Heart rate rose to 120 bpm.',
+    );
     expect(screen.queryByRole('button', { name: 'Keep for the record' })).toBeNull();
     fireEvent.click(button('Send'));
     await waitFor(() => expect(screen.getByText('Thank you.')).toBeTruthy());

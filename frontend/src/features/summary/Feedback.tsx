@@ -30,7 +30,10 @@ async function send(id: string, body: Body) {
   const call = await api.POST('/api/summaries/{id}/feedback', { params: { path: { id } }, body });
   const problem = call.error as Partial<Unproven & { detail: string }> | undefined;
   if (call.response.status === 409 && problem?.unproven)
-    throw new UnprovenError(problem.detail ?? 'Not proven', { unproven: problem.unproven, omitted: problem.omitted ?? [] });
+    throw new UnprovenError(problem.detail ?? 'Not proven', {
+      unproven: problem.unproven,
+      omitted: problem.omitted ?? [],
+    });
   return take(Promise.resolve(call));
 }
 
@@ -61,7 +64,12 @@ export function Feedback({ summary }: { summary: Summary }) {
     mutationFn: (confirm: boolean) =>
       send(summary.id, { rating: rating || null, edited_text: edited ? text : null, reason: reason || null, confirm }),
   });
-  if (post.isSuccess) return <p className={css.hint}>Thank you. {post.data.learnable ? '' : 'It is kept for the record, and not learned from.'}</p>;
+  if (post.isSuccess)
+    return (
+      <p className={css.hint}>
+        Thank you. {post.data.learnable ? '' : 'It is kept for the record, and not learned from.'}
+      </p>
+    );
   const unproven = post.error instanceof UnprovenError ? post.error.list : null;
   return (
     <form
@@ -73,13 +81,37 @@ export function Feedback({ summary }: { summary: Summary }) {
     >
       <div className={css.head}>
         <span id="rate">Was this summary good?</span>
-        <Rating value={rating} onChange={setRating} aria-labelledby="rate" getSymbolLabel={(value) => `${value} of 5`} />
-        <Button variant="subtle" type="button" onClick={() => setText(text === null ? (summary.ml_summary ?? '') : null)}>
+        <Rating
+          value={rating}
+          onChange={setRating}
+          aria-labelledby="rate"
+          getSymbolLabel={(value) => `${value} of 5`}
+        />
+        <Button
+          variant="subtle"
+          type="button"
+          onClick={() => setText(text === null ? (summary.ml_summary ?? '') : null)}
+        >
           {text === null ? 'Write it better' : 'Leave the text as it is'}
         </Button>
       </div>
-      {text !== null && <Textarea label="What it should have said" autosize minRows={3} value={text} onChange={(event) => setText(event.currentTarget.value)} />}
-      {(rating > 0 || edited) && <Textarea label="Why (optional)" value={reason} onChange={(event) => setReason(event.currentTarget.value)} maxLength={500} />}
+      {text !== null && (
+        <Textarea
+          label="What it should have said"
+          autosize
+          minRows={3}
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+        />
+      )}
+      {(rating > 0 || edited) && (
+        <Textarea
+          label="Why (optional)"
+          value={reason}
+          onChange={(event) => setReason(event.currentTarget.value)}
+          maxLength={500}
+        />
+      )}
       {unproven ? <UnprovenList list={unproven} /> : <ErrorNote error={post.error} what="Not kept" />}
       {(rating > 0 || edited) && (
         <div className={css.head}>

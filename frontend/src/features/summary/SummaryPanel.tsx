@@ -23,7 +23,8 @@ function Removed({ removed }: Pick<Summary, 'removed'>) {
   return (
     <details className={css.removed}>
       <summary>
-        {removed.length} {removed.length === 1 ? 'sentence' : 'sentences'} cut because the data did not prove {removed.length === 1 ? 'it' : 'them'}
+        {removed.length} {removed.length === 1 ? 'sentence' : 'sentences'} cut because the data did not prove{' '}
+        {removed.length === 1 ? 'it' : 'them'}
       </summary>
       <ul>
         {removed.map(({ text, reason }, i) => (
@@ -82,12 +83,15 @@ function Origin({ summary, now }: { summary: Summary; now: number }) {
   const from = parseTime(summary.window_start);
   const to = parseTime(summary.window_end);
   const why = summary.writer === 'deterministic' ? (summary.fallback_reason ?? null) : null;
-  const writer = summary.writer === 't5' ? `${summary.model_name ?? 'model'} ${summary.model_version ?? ''}` : 'fixed templates, no model';
+  const writer =
+    summary.writer === 't5'
+      ? `${summary.model_name ?? 'model'} ${summary.model_version ?? ''}`
+      : 'fixed templates, no model';
   return (
     <p className={css.origin}>
       {written !== null && `Written ${formatAge(now - written)} ago by ${writer.trim()}`}
-      {from !== null && to !== null && `, from ${formatMoment(from, now)} to ${formatMoment(to, now)}`}: {summary.vitals_count} readings,{' '}
-      {summary.alerts_count} {summary.alerts_count === 1 ? 'alarm' : 'alarms'}.
+      {from !== null && to !== null && `, from ${formatMoment(from, now)} to ${formatMoment(to, now)}`}:{' '}
+      {summary.vitals_count} readings, {summary.alerts_count} {summary.alerts_count === 1 ? 'alarm' : 'alarms'}.
       {why !== null && ` No model wrote it: ${why}.`}
     </p>
   );
@@ -102,7 +106,11 @@ export function SummaryPanel({ patientId, onEvidence }: Props) {
   const list = useQuery({
     queryKey: key,
     queryFn: () =>
-      take(api.GET('/api/summaries/{patient_id}', { params: { path: { patient_id: patientId }, query: { limit: COUNT } } })),
+      take(
+        api.GET('/api/summaries/{patient_id}', {
+          params: { path: { patient_id: patientId }, query: { limit: COUNT } },
+        }),
+      ),
     refetchInterval: REFRESH_MS,
   });
   const generate = useMutation({
@@ -124,7 +132,10 @@ export function SummaryPanel({ patientId, onEvidence }: Props) {
             aria-label="Which summary"
             value={shown?.id}
             onChange={(event) => (setChosenId(event.currentTarget.value), onEvidence(null))}
-            data={summaries.map((summary) => ({ value: summary.id, label: formatMoment(parseTime(summary.timestamp) ?? 0, now) }))}
+            data={summaries.map((summary) => ({
+              value: summary.id,
+              label: formatMoment(parseTime(summary.timestamp) ?? 0, now),
+            }))}
           />
         )}
         {may && (

@@ -13,7 +13,10 @@ it('reads the time at the end of an id', () => {
 });
 
 it('spans all evidence of a sentence', () => {
-  expect(evidenceRange([`P001.hypoxia.${NOW + 9000}`, 'm@2026-11-23T03:00:00.000Z', 'odd'], window)).toEqual({ from: NOW, to: NOW + 9000 });
+  expect(evidenceRange([`P001.hypoxia.${NOW + 9000}`, 'm@2026-11-23T03:00:00.000Z', 'odd'], window)).toEqual({
+    from: NOW,
+    to: NOW + 9000,
+  });
 });
 
 it('falls back to the window, and to nothing without evidence', () => {

@@ -20,7 +20,10 @@ export function evidenceTime(id: string): number | null {
 }
 
 /* The range that the evidence spans; the summary's window when no id tells a time. */
-export function evidenceRange(evidence: readonly string[], summary: Pick<Summary, 'window_start' | 'window_end'>): TimeRange | null {
+export function evidenceRange(
+  evidence: readonly string[],
+  summary: Pick<Summary, 'window_start' | 'window_end'>,
+): TimeRange | null {
   const times = evidence.map(evidenceTime).filter((time) => time !== null);
   if (times.length > 0) return { from: Math.min(...times), to: Math.max(...times) };
   const from = parseTime(summary.window_start);

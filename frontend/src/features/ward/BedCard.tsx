@@ -34,7 +34,9 @@ function AlertLine({ alert, more, now }: { alert: Alert; more: number; now: numb
 
 function Silence({ patient, now }: Props) {
   const last = parseTime(patient.timestamp);
-  return <p className={css.message}>{last === null ? 'No data has come yet.' : `No data for ${formatAge(now - last)}.`}</p>;
+  return (
+    <p className={css.message}>{last === null ? 'No data has come yet.' : `No data for ${formatAge(now - last)}.`}</p>
+  );
 }
 
 interface Props {

@@ -39,7 +39,10 @@ interface GridProps {
 function PlainGrid({ patients, columnMin }: GridProps) {
   const now = useNow();
   return (
-    <ul className={css.grid} style={{ gridTemplateColumns: `repeat(auto-fill, minmax(min(100%, ${columnMin}px), 1fr))` }}>
+    <ul
+      className={css.grid}
+      style={{ gridTemplateColumns: `repeat(auto-fill, minmax(min(100%, ${columnMin}px), 1fr))` }}
+    >
       {patients.map((patient) => (
         <li key={patient.id}>
           <BedCard patient={patient} now={now} />
@@ -76,7 +79,13 @@ function VirtualGrid({ patients, columnMin }: GridProps) {
   });
   useEffect(() => rows.measure(), [rows, columns]);
   return (
-    <div ref={ref} className={css.virtual} style={{ height: rows.getTotalSize() }} role="list" aria-label={`${patients.length} beds`}>
+    <div
+      ref={ref}
+      className={css.virtual}
+      style={{ height: rows.getTotalSize() }}
+      role="list"
+      aria-label={`${patients.length} beds`}
+    >
       {rows.getVirtualItems().map((row) => (
         <div
           key={row.key}
@@ -84,7 +93,10 @@ function VirtualGrid({ patients, columnMin }: GridProps) {
           data-index={row.index}
           role="presentation"
           className={css.row}
-          style={{ transform: `translateY(${row.start - top}px)`, gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}
+          style={{
+            transform: `translateY(${row.start - top}px)`,
+            gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`,
+          }}
         >
           {patients.slice(row.index * columns, (row.index + 1) * columns).map((patient) => (
             <div role="listitem" key={patient.id}>

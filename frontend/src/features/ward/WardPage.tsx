@@ -35,7 +35,14 @@ function useWardFilter() {
 
 function Nothing({ total, filtered }: { total: number; filtered: boolean }) {
   const { connection } = useLiveStatus();
-  if (total === 0) return <p className={css.nothing}>{connection === 'live' ? 'No patients are admitted. The first reading of a patient admits it.' : 'Waiting for the ward …'}</p>;
+  if (total === 0)
+    return (
+      <p className={css.nothing}>
+        {connection === 'live'
+          ? 'No patients are admitted. The first reading of a patient admits it.'
+          : 'Waiting for the ward …'}
+      </p>
+    );
   return filtered ? <p className={css.nothing}>No bed matches the filter.</p> : null;
 }
 
@@ -43,7 +50,10 @@ export function WardPage() {
   const all = usePatients();
   const { text, category, sortBy, set } = useWardFilter();
   const watched = useMemo(() => all.filter((patient) => patient.status !== 'discharged'), [all]);
-  const sorted = useMemo(() => sortWard(filterWard(watched, { text, category }), sortBy), [watched, text, category, sortBy]);
+  const sorted = useMemo(
+    () => sortWard(filterWard(watched, { text, category }), sortBy),
+    [watched, text, category, sortBy],
+  );
   const { shown, hold } = useHeldOrder(sorted);
   const box = useRef<HTMLInputElement>(null);
   useEffect(() => {

@@ -10,7 +10,12 @@ const ward = [
   patientOf({ id: 'P3', bedNumber: 'ICU-103', activeAlerts: [warningOf()], alertSeverity: 'warning' }),
   patientOf({ id: 'P4', bedNumber: 'ICU-104', status: 'silent' }),
   patientOf({ id: 'P5', bedNumber: 'ICU-105', activeAlerts: [alertOf()], alertSeverity: 'critical' }),
-  patientOf({ id: 'P6', bedNumber: 'ICU-99', activeAlerts: [alertOf({ acknowledged: true })], alertSeverity: 'critical' }),
+  patientOf({
+    id: 'P6',
+    bedNumber: 'ICU-99',
+    activeAlerts: [alertOf({ acknowledged: true })],
+    alertSeverity: 'critical',
+  }),
 ];
 
 describe('the order of the ward', () => {
@@ -29,7 +34,10 @@ describe('the order of the ward', () => {
   });
 
   it('does not change when only values change', () => {
-    const changed = ward.map((patient) => ({ ...patient, vitals: { ...patient.vitals, heartRate: Math.random() * 100 } }));
+    const changed = ward.map((patient) => ({
+      ...patient,
+      vitals: { ...patient.vitals, heartRate: Math.random() * 100 },
+    }));
     expect(ids(sortWard(changed, 'severity'))).toEqual(ids(sortWard(ward, 'severity')));
   });
 
