@@ -117,23 +117,29 @@ def test_what_is_read_is_answered_while_every_writer_waits_for_a_disk_that_stall
     with ward.client(token) as client:
         client.post("/api/ingest/vitals", json=reading("R1", heartRate=80)).raise_for_status()
         ward.disk.set("wait")
-        writes = [("POST", "/api/patients", lambda i: {"id": f"B{i}", "name": f"Bed {i}"}), ("POST", "/api/patients/R1/pause", lambda i: {"minutes": 1}),
-                  ("PUT", "/api/patients/R1/limits", lambda i: {"heart_rate": {"warning_high": 120}}), ("PATCH", "/api/patients/R1", lambda i: {"bedNumber": f"7-{i}"}),
-                  ("POST", "/api/patients/R1/resume", lambda i: {}), ("POST", "/api/model/trigger-summary", lambda i: {"patientId": "R1"}),
-                  ("POST", "/api/auth/users", lambda i: {"username": f"new-{i}", "password": "long-enough-secret", "role": "nurse"})]
+        writes = [("POST", "/api/patients", lambda i: {"id": f"B{i}", "name": f"Bed {i}"}),
+                  ("POST", "/api/patients/R1/pause", lambda i: {"minutes": 1}),
+                  ("PUT", "/api/patients/R1/limits", lambda i: {"heart_rate": {"warning_high": 120}}),
+                  ("PATCH", "/api/patients/R1", lambda i: {"bedNumber": f"7-{i}"}),
+                  ("POST", "/api/patients/R1/resume", lambda i: {}),
+                  ("POST", "/api/model/trigger-summary", lambda i: {"patientId": "R1"}),
+                  ("POST", "/api/auth/users", lambda i: {"username": f"new-{i}", "password": "long-enough-secret",
+                                                         "role": "nurse"})]
         waiting = []
         for i in range(8 * len(writes)):  # eight of each: more than the 4 threads of either pool
             method, path, body = writes[i % len(writes)]
             waiting.append(socket.create_connection(("127.0.0.1", 3000 + ward.offset)))
             waiting[-1].sendall(request_bytes(ward, token, method, path, json.dumps(body(i)).encode()))
         critical = socket.create_connection(("127.0.0.1", 8001 + ward.offset))
-        critical.sendall(request_bytes(ward, token, "POST", "/api/ingest/vitals", json.dumps(reading("R1", heartRate=150)).encode()))
+        critical.sendall(request_bytes(ward, token, "POST", "/api/ingest/vitals",
+                                       json.dumps(reading("R1", heartRate=150)).encode()))
         time.sleep(1)
         answers = probe_all(ward, token, seconds=3, methods=("GET",))
         assert [path for (_, path), reply in answers.items() if reply is None] == []
         assert {reply.status_code for reply in answers.values()} <= {200, 404}, answers
         assert [a["type"] for a in client.get("/api/patients/R1").json()["activeAlerts"]] == ["Tachycardia Alert"]
-        early = [(writes[i % len(writes)][:2], read_answer(c, 1)) for i, c in enumerate(waiting) if select.select([c], [], [], 0)[0]]
+        early = [(writes[i % len(writes)][:2], read_answer(c, 1)) for i, c in enumerate(waiting)
+                 if select.select([c], [], [], 0)[0]]
         assert not early and not select.select([critical], [], [], 0)[0], "answered before it was on disk"
         ward.disk.set(None)
         for i, connection in enumerate(waiting):
@@ -169,8 +175,8 @@ def test_when_the_pool_is_full_every_path_that_writes_says_429_and_the_others_an
     assert busy == writing and len(writing) > 10
     assert busy - listed(429) == set(), "not in openapi.yaml"
     assert (reading_slowly := routes_flagged("ROUTE_SLOW")) and reading_slowly - listed(429) == set()
-    for path in ("/health", "/ready", "/metrics", "/api/auth/me", "/api/patients", "/api/patients/{id}", "/api/patients/{id}/vitals",
-                 "/api/alerts/{patient_id}/history", "/api/summaries", "/api/audit"):
+    for path in ("/health", "/ready", "/metrics", "/api/auth/me", "/api/patients", "/api/patients/{id}",
+                 "/api/patients/{id}/vitals", "/api/alerts/{patient_id}/history", "/api/summaries", "/api/audit"):
         assert answers["GET", path].status_code == 200, path
     ward.disk.set(None)
     for i, connection in enumerate(waiting):

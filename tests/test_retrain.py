@@ -21,8 +21,8 @@ def tiny(tmp_path_factory):
     pairs = folder / "pairs.jsonl"
     pairs.write_text(run("model", "pairs", "--count", "150", "--seed", "5").stdout)
     run("model", "vocabulary", folder / "spiece.model", "--data", pairs, "--size", "300")
-    run("model", "new", folder / "model", "--vocabulary", folder / "spiece.model", "--d-model", "32", "--d-kv", "8", "--d-ff", "48",
-        "--layers", "1", "--decoder-layers", "1", "--max-length", "24")
+    run("model", "new", folder / "model", "--vocabulary", folder / "spiece.model", "--d-model", "32", "--d-kv", "8",
+        "--d-ff", "48", "--layers", "1", "--decoder-layers", "1", "--max-length", "24")
     (folder / "model" / "README.md").write_text("---\nwardscribe_input: facts\n---\n")
     return folder / "model"
 
@@ -37,7 +37,8 @@ def trend_first(summary):
 def edited_ward(tmp_path_factory):
     """A data directory in which every one of ten patients has summaries, each corrected by a nurse."""
     directory = tmp_path_factory.mktemp("edited")
-    ward = Ward(directory, "--patients", "10", "--seed", "3", "--set", "summaries.model=none", source="simulator").start()
+    ward = Ward(directory, "--patients", "10", "--seed", "3", "--set", "summaries.model=none",
+                source="simulator").start()
     try:
         with ward.client() as client:
             edits = 0
@@ -50,7 +51,8 @@ def edited_ward(tmp_path_factory):
                     summary = reply.json()["summary"]
                     if len(summary["sentences"]) < 2:
                         continue
-                    answer = client.post(f"/api/summaries/{summary['id']}/feedback", json={"rating": 3, "edited_text": trend_first(summary)})
+                    answer = client.post(f"/api/summaries/{summary['id']}/feedback",
+                                         json={"rating": 3, "edited_text": trend_first(summary)})
                     assert answer.status_code in (200, 201), answer.text
                     edits += 1
             assert edits >= 20
@@ -64,12 +66,14 @@ def events(output):
 
 
 def test_every_step_is_told_and_the_registry_has_the_challenger(edited_ward, tiny, tmp_path):
-    done = subprocess.run([BINARY, "retrain", "--from", edited_ward, "--work", tmp_path / "w", "--registry", tmp_path / "r", "--champion", tiny,
-                           "--json", "--quiet", "--by", "ann", *QUICK], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([BINARY, "retrain", "--from", edited_ward, "--work", tmp_path / "w", "--registry",
+                           tmp_path / "r", "--champion", tiny, "--json", "--quiet", "--by", "ann", *QUICK],
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode in (0, 4), done.stderr
     steps = [(e["step"], e["status"]) for e in events(done.stdout) if e["status"] != "started"]
     assert [s for s, _ in steps] == ["collect", "prepare", "train", "exam", "gate", "register", "promote"]
-    assert all(e["event"] == "model_retrain" and e["service"] == "retrain" and e["@timestamp"] for e in events(done.stdout))
+    assert all(e["event"] == "model_retrain" and e["service"] == "retrain" and e["@timestamp"]
+               for e in events(done.stdout))
     gate = json.loads((tmp_path / "w" / "gate.json").read_text())
     assert gate["passed"] == (done.returncode == 0) and gate["reason"]
     page = (tmp_path / "w" / "exam.html").read_text()
@@ -87,7 +91,8 @@ def test_every_step_is_told_and_the_registry_has_the_challenger(edited_ward, tin
 
 
 def test_no_name_reaches_the_samples(edited_ward, tiny, tmp_path):
-    run("retrain", "collect", "--from", edited_ward, "--work", tmp_path / "w", "--registry", tmp_path / "r", "--champion", tiny, "--quiet")
+    run("retrain", "collect", "--from", edited_ward, "--work", tmp_path / "w", "--registry", tmp_path / "r",
+        "--champion", tiny, "--quiet")
     text = (tmp_path / "w" / "samples.jsonl").read_text()
     samples = [json.loads(line) for line in text.splitlines()]
     assert len([s for s in samples if s["kind"] == "edit"]) >= 20
@@ -96,7 +101,8 @@ def test_no_name_reaches_the_samples(edited_ward, tiny, tmp_path):
 
 
 def test_a_step_asks_for_the_one_before(edited_ward, tiny, tmp_path):
-    place = ["--work", tmp_path / "w", "--registry", tmp_path / "r", "--champion", tiny, "--from", edited_ward, "--quiet", *QUICK]
+    place = ["--work", tmp_path / "w", "--registry", tmp_path / "r", "--champion", tiny, "--from", edited_ward,
+             "--quiet", *QUICK]
     assert "collect comes first" in run("retrain", "prepare", *place, expect=64).stderr
     run("retrain", "collect", *place)
     run("retrain", "prepare", *place)
@@ -112,8 +118,8 @@ def test_too_little_is_refused_with_a_reason(tiny, tmp_path):
         with ward.client() as client:
             assert client.post("/api/model/trigger-summary", json={"patientId": "P001"}).status_code == 200
         # Beside the running server: the store is opened for reading only.
-        refused = run("retrain", "--from", tmp_path / "data", "--work", tmp_path / "w", "--registry", tmp_path / "r", "--champion", tiny, "--quiet",
-                      *QUICK, expect=3)
+        refused = run("retrain", "--from", tmp_path / "data", "--work", tmp_path / "w", "--registry", tmp_path / "r",
+                      "--champion", tiny, "--quiet", *QUICK, expect=3)
         assert "at least 10" in refused.stderr
         assert json.loads((tmp_path / "w" / "data" / "dataset.json").read_text())["status"] == "refused"
         assert not list((tmp_path / "r" / "versions").iterdir())
@@ -121,9 +127,12 @@ def test_too_little_is_refused_with_a_reason(tiny, tmp_path):
         ward.stop()
 
 
-@pytest.mark.parametrize("step", ["train", *(pytest.param(s, marks=pytest.mark.slow) for s in ("collect", "prepare", "exam", "gate", "register", "promote"))])
+@pytest.mark.parametrize("step",
+                         ["train", *(pytest.param(s, marks=pytest.mark.slow)
+                                     for s in ("collect", "prepare", "exam", "gate", "register", "promote"))])
 def test_killed_at_a_step_it_goes_on(edited_ward, tiny, tmp_path, step):
-    command = [BINARY, "retrain", "--from", edited_ward, "--work", tmp_path / "w", "--registry", tmp_path / "r", "--champion", tiny, "--json", "--quiet", *QUICK]
+    command = [BINARY, "retrain", "--from", edited_ward, "--work", tmp_path / "w", "--registry", tmp_path / "r",
+               "--champion", tiny, "--json", "--quiet", *QUICK]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     for line in process.stdout:
         event = json.loads(line)
@@ -143,8 +152,9 @@ def test_killed_at_a_step_it_goes_on(edited_ward, tiny, tmp_path, step):
 def test_the_same_data_give_the_same_model(edited_ward, tiny, tmp_path):
     versions = []
     for name in "ab":
-        subprocess.run(list(map(str, [BINARY, "retrain", "--from", edited_ward, "--work", tmp_path / f"w{name}", "--registry", tmp_path / f"r{name}",
-                                      "--champion", tiny, "--quiet", *QUICK])), capture_output=True, timeout=300)
+        subprocess.run(list(map(str, [BINARY, "retrain", "--from", edited_ward, "--work", tmp_path / f"w{name}",
+                                      "--registry", tmp_path / f"r{name}", "--champion", tiny, "--quiet", *QUICK])),
+                       capture_output=True, timeout=300)
         versions.append((tmp_path / f"w{name}" / "model" / "model.safetensors").read_bytes())
     assert versions[0] == versions[1]
 

@@ -256,8 +256,8 @@ def tables(real):
         medians = [p.medians(i) for p in charted]
         print(f"  {vital:12}", *(round(1000 * statistics.fmean(quantile(m, q) for m in medians))
                                  for q in (.01, .1, .25, .5, .75, .9, .99)))
-    print("slow, medium, fast_milli: from mean absolute differences (x sqrt(pi)/2: a normal deviation) over 1 and 12 h, "
-          "1 and 60 s")
+    print("slow, medium, fast_milli: from mean absolute differences (x sqrt(pi)/2: a normal deviation) over 1 and "
+          "12 h, 1 and 60 s")
     fast_decay, slow_decay = 1 - math.exp(-6), math.exp(-1 / 8) - math.exp(-12 / 8)
     for i, vital in enumerate(VITALS):
         hour, half_day = (average(p.change(i, lag, 3600) for p in charted) * math.sqrt(math.pi) / 2
