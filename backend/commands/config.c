@@ -98,7 +98,7 @@ int command_config(int argc, char **argv)
         (void)fprintf(stderr, "wardscribe config: '%s' is not one of check, print, example, schema\n", arguments.what);
         return 64;
     }
-    if (!data_dir_config(&config, arguments.file, NULL, &err))
+    if (!data_dir_config(&(struct data_dir_place){ .config_file = arguments.file }, &config, &err))
         return data_dir_fail("config", &err);
     return wants_check ? check(&arguments) : print(&config);
 }

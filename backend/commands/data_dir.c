@@ -1,19 +1,41 @@
 #include "commands/data_dir.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
 extern char **environ;
 
-bool data_dir_config(struct config *config, const char *file, const char *dir, struct err *err)
+static error_t parse_place(int key, char *value, struct argp_state *state)
 {
-    config_defaults(config);
-    return (!file || config_read_file(config, file, err)) && config_read_env(config, environ, err) &&
-           (!dir || config_set(config, "store.data_dir", dir, CONFIG_FROM_FLAG, err)) && config_validate(config, err);
+    struct data_dir_place *place = state->input;
+    switch (key) {
+    case 'c': place->config_file = value; return 0;
+    case 'd': place->dir = value; return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
 }
 
-bool data_dir_open(const struct config *config, struct data_dir *out, struct err *err)
+static const struct argp_option place_options[] = {
+    { "config", 'c', "FILE", 0, "YAML configuration", 4 },
+    { "data-dir", 'd', "DIR", 0, "Folder with the database (default: wardscribe-data)", 3 },
+    { 0 },
+};
+
+const struct argp data_dir_argp = { .options = place_options, .parser = parse_place };
+
+bool data_dir_config(const struct data_dir_place *place, struct config *config, struct err *err)
+{
+    config_defaults(config);
+    return (!place->config_file || config_read_file(config, place->config_file, err)) &&
+           config_read_env(config, environ, err) &&
+           (!place->dir || config_set(config, "store.data_dir", place->dir, CONFIG_FROM_FLAG, err)) &&
+           config_validate(config, err);
+}
+
+static bool open_store(const struct config *config, struct data_dir *out, struct err *err)
 {
     char path[CONFIG_PATH_SIZE + 16];
     struct store_options options = { .engine = "sqlite", .data_dir = config->store.data_dir, .clock = clock_system(),
@@ -27,6 +49,14 @@ bool data_dir_open(const struct config *config, struct data_dir *out, struct err
         return true;
     dir_lock_release(&out->lock);
     return false;
+}
+
+bool data_dir_open(const struct data_dir_place *place, struct data_dir *out, struct err *err)
+{
+    struct config *config = mem_new(1, sizeof *config);
+    bool ok = data_dir_config(place, config, err) && open_store(config, out, err);
+    mem_free(config);
+    return ok;
 }
 
 void data_dir_close(struct data_dir *data)

@@ -35,7 +35,8 @@ enum { OPTION_FROM = 256, OPTION_TO, OPTION_SINCE, OPTION_UNTIL, OPTION_WHAT, OP
 enum { PATIENTS_MAX = 256 };
 
 struct arguments {
-    const char *config_file, *data_dir, *url, *token_file, *out;
+    struct data_dir_place place;
+    const char *url, *token_file, *out;
     const char *patients[PATIENTS_MAX];
     struct export_query query;
     bool csv, quiet, has_what;
@@ -78,11 +79,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'c':
-        arguments->config_file = value;
-        return 0;
-    case 'd':
-        arguments->data_dir = value;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &arguments->place;
         return 0;
     case 'q':
         arguments->quiet = true;
@@ -123,7 +121,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case ARGP_KEY_END:
         if (!arguments->has_what)
             argp_error(state, "--what is needed: readings, alerts, summaries or audit");
-        if (arguments->url && arguments->data_dir)
+        if (arguments->url && arguments->place.dir)
             argp_error(state, "either --data-dir or --from URL");
         if (arguments->query.from_us >= arguments->query.to_us)
             argp_error(state, "--since must be before --until");
@@ -158,7 +156,7 @@ static bool run(struct arguments *arguments, struct err *err)
     if (ok && arguments->url)
         ok = export_from_server(&arguments->query, arguments->url, arguments->token_file, &out, err);
     else if (ok)
-        ok = export_from_directory(&arguments->query, arguments->config_file, arguments->data_dir, &out, err);
+        ok = export_from_directory(&arguments->query, &arguments->place, &out, err);
     ok = export_close(&out, ok, err);
     if (ok)
         progress_end(&shown.progress, out.rows, NULL);
@@ -177,14 +175,13 @@ int command_export(int argc, char **argv)
         { "since", OPTION_SINCE, "TIME", 0, "From this time on (also: --from TIME)", 2 },
         { "until", OPTION_UNTIL, "TIME", 0, "Before this time (also: --to TIME)", 2 },
         { "to", OPTION_TO, "TIME", OPTION_HIDDEN, "", 2 },
-        { "data-dir", 'd', "DIR", 0, "Folder with the database (default: wardscribe-data)", 3 },
         { "from", OPTION_FROM, "URL", 0, "A running server instead, such as http://127.0.0.1:3000", 3 },
         { "token-file", OPTION_TOKEN_FILE, "FILE", 0, "Holds a token of the server; - is standard input", 3 },
-        { "config", 'c', "FILE", 0, "YAML configuration", 4 },
         { "quiet", 'q', NULL, 0, "No progress", 4 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc };
+    static const struct argp_child children[] = { { .argp = &data_dir_argp }, { 0 } };
+    static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc, .children = children };
     static struct arguments arguments = { .out = "-",
                                           .query = { .to_us = INT64_C(253402300799) * US_PER_S } }; /* the year 9999 */
     struct err err = { 0 };

@@ -2,7 +2,6 @@
 #include "auth-service/audit.h"
 #include "base/json.h"
 #include "clinical/alert_json.h"
-#include "commands/data_dir.h"
 #include "commands/export_source.h"
 #include "commands/interrupt.h"
 
@@ -208,13 +207,12 @@ static bool all_patients(struct directory *d, struct err *err)
     return true;
 }
 
-bool export_from_directory(const struct export_query *query, const char *config_file, const char *directory,
+bool export_from_directory(const struct export_query *query, const struct data_dir_place *place,
                            struct export_out *out, struct err *err)
 {
-    static struct config config;
     struct data_dir data;
     struct directory d = { .query = query, .out = out };
-    if (!data_dir_config(&config, config_file, directory, err) || !data_dir_open(&config, &data, err))
+    if (!data_dir_open(place, &data, err))
         return false;
     d.store = data.store;
     arena_init(&d.names, PAGE_ARENA);

@@ -6,6 +6,7 @@
 #ifndef COMMANDS_EXPORT_SOURCE_H
 #define COMMANDS_EXPORT_SOURCE_H
 
+#include "commands/data_dir.h"
 #include "commands/export_out.h"
 
 #include <stdint.h>
@@ -19,8 +20,7 @@ struct export_query {
     void *tick_context;
 };
 
-/* `directory` NULL: what the configuration says. */
-bool export_from_directory(const struct export_query *query, const char *config_file, const char *directory,
+bool export_from_directory(const struct export_query *query, const struct data_dir_place *place,
                            struct export_out *out, struct err *err) MUST_CHECK;
 bool export_from_server(const struct export_query *query, const char *url, const char *token_file,
                         struct export_out *out, struct err *err) MUST_CHECK;

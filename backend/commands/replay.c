@@ -191,7 +191,7 @@ static const char *server_url(const struct arguments *arguments, char out[128], 
     static struct config config;
     if (arguments->to)
         return arguments->to;
-    if (!data_dir_config(&config, arguments->config_file, NULL, err))
+    if (!data_dir_config(&(struct data_dir_place){ .config_file = arguments->config_file }, &config, err))
         return NULL;
     (void)snprintf(out, 128, "http://127.0.0.1:%d", 8001 + config.http.port_offset);
     return out;

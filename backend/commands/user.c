@@ -33,7 +33,8 @@ static const char doc[] =
 enum { OPTION_ROLE = 256, OPTION_PASSWORD_FILE, OPTION_FULL_NAME, OPTION_EMAIL };
 
 struct arguments {
-    const char *config_file, *data_dir, *role, *password_file, *full_name, *email;
+    struct data_dir_place place;
+    const char *role, *password_file, *full_name, *email;
     const char *words[3];       /* what, NAME, ROLE */
     unsigned count;
 };
@@ -42,11 +43,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'c':
-        arguments->config_file = value;
-        return 0;
-    case 'd':
-        arguments->data_dir = value;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &arguments->place;
         return 0;
     case OPTION_ROLE:
         arguments->role = value;
@@ -220,11 +218,9 @@ static const struct action *find_action(const struct arguments *arguments, struc
 
 static bool run(const struct action *action, const struct arguments *arguments, struct err *err)
 {
-    static struct config config;
     struct data_dir data;
     struct accounts *accounts = NULL;
-    if (!data_dir_config(&config, arguments->config_file, arguments->data_dir, err) ||
-        !data_dir_open(&config, &data, err))
+    if (!data_dir_open(&arguments->place, &data, err))
         return false;
     bool ok = accounts_open(data.store, clock_system(), &accounts, err) && action->run(accounts, arguments, err);
     accounts_close(accounts);
@@ -235,16 +231,15 @@ static bool run(const struct action *action, const struct arguments *arguments, 
 int command_user(int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        { "config", 'c', "FILE", 0, "YAML configuration", 0 },
-        { "data-dir", 'd', "DIR", 0, "Folder with the database (default: wardscribe-data)", 0 },
         { "role", OPTION_ROLE, "ROLE", 0, "admin, doctor, nurse, viewer or device", 0 },
         { "password-file", OPTION_PASSWORD_FILE, "FILE", 0, "First line is the password; - reads standard input", 0 },
         { "full-name", OPTION_FULL_NAME, "TEXT", 0, "For add and passwd", 0 },
         { "email", OPTION_EMAIL, "TEXT", 0, "For add and passwd", 0 },
         { 0 },
     };
-    static const struct argp argp = { .options = options, .parser = parse_option,
-                                      .args_doc = "list|add|passwd|role|disable|enable [NAME [ROLE]]", .doc = doc };
+    static const struct argp_child children[] = { { .argp = &data_dir_argp }, { 0 } };
+    static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc, .children = children,
+                                      .args_doc = "list|add|passwd|role|disable|enable [NAME [ROLE]]" };
     struct arguments arguments = { 0 };
     struct err err = { 0 };
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)

@@ -15,19 +15,11 @@ static const char doc[] =
     "While a server runs on the folder, ask it instead: GET /api/audit/verify.\n"
     "Exit status: 0 whole, 1 broken, others as in sysexits.h.";
 
-struct arguments {
-    const char *config_file, *data_dir;
-};
-
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
-    struct arguments *arguments = state->input;
     switch (key) {
-    case 'c':
-        arguments->config_file = value;
-        return 0;
-    case 'd':
-        arguments->data_dir = value;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = state->input;
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is one argument too many", value);
@@ -53,20 +45,14 @@ static int verify(struct store *store)
 
 int command_verify(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        { "config", 'c', "FILE", 0, "YAML configuration", 0 },
-        { "data-dir", 'd', "DIR", 0, "Folder with the database (default: wardscribe-data)", 0 },
-        { 0 },
-    };
-    static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc };
-    static struct config config;
-    struct arguments arguments = { 0 };
+    static const struct argp_child children[] = { { .argp = &data_dir_argp }, { 0 } };
+    static const struct argp argp = { .parser = parse_option, .doc = doc, .children = children };
+    struct data_dir_place place = { 0 };
     struct data_dir data;
     struct err err = { 0 };
-    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
+    if (argp_parse(&argp, argc, argv, 0, NULL, &place) != 0)
         return 64;
-    if (!data_dir_config(&config, arguments.config_file, arguments.data_dir, &err) ||
-        !data_dir_open(&config, &data, &err))
+    if (!data_dir_open(&place, &data, &err))
         return data_dir_fail("verify", &err);
     int status = verify(data.store);
     data_dir_close(&data);
