@@ -192,8 +192,8 @@ static void test_keys_inside_the_token(void **state)
         "\"x5u\":\"https://evil.example/x.pem\"", "\"x5c\":[\"MIIB\"]", "\"x5t\":\"AAAA\"", "\"x5t#S256\":\"AAAA\"",
         "\"crit\":[\"exp\"]", "\"crit\":[\"b64\"],\"b64\":false", "\"b64\":false", "\"b64\":true", "\"zip\":\"DEF\"",
         "\"cty\":\"JWT\"", "\"enc\":\"A128GCM\"", "\"iss\":\"wardscribe\"",
-        "\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
-        "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}",
+        ("\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
+         "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}"),
         "\"jwk\":{\"kty\":\"oct\",\"k\":\"\"}", "\"jwk\":null", "\"\":1",
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {

@@ -368,8 +368,7 @@ static const char *fragment_pattern(const char *name, size_t length)
     for (int i = 0; i < claim_fragment_count; i++)
         if (strlen(claim_fragments[i].name) == length && memcmp(claim_fragments[i].name, name, length) == 0)
             return claim_fragments[i].pattern;
-    CHECK(!"a pattern names a fragment that there is");
-    return NULL;
+    check_failed("a pattern names a fragment that there is", __FILE__, __LINE__);
 }
 
 static const char *compile_item(const char *p)

@@ -83,8 +83,8 @@ static void true_sentences_stay(void **state)
         "Fever was present from 12:36 to 12:55, with the highest temperature of 38.6 °C at 12:46.",
         "The respiratory rate signal has been lost since 12:57.",
         "Respiratory rate was not measured.",
-        "Patient X experienced tachycardia, hypoxia during the monitoring period and requires continued medical "
-        "observation.",
+        ("Patient X experienced tachycardia, hypoxia during the monitoring period and requires continued medical "
+         "observation."),
         "Patient P001 had critical hypoxia, elevated heart rate and fever.",
         "There were 4 alarms in this period.",
         "1 critical alarm is active.",

@@ -49,9 +49,9 @@ static bool is_shown(const struct reading *reading)
 {
     struct buf none;
     buf_init(&none, 128);
-    bool any = add_vital(&none, reading, VITAL_HEART_RATE, "", false) | add_vital(&none, reading, VITAL_SPO2, "",
-            false) |
-               add_vital(&none, reading, VITAL_TEMPERATURE, "", false) | add_pressure(&none, reading, false) |
+    bool any = add_vital(&none, reading, VITAL_HEART_RATE, "", false) ||
+               add_vital(&none, reading, VITAL_SPO2, "", false) ||
+               add_vital(&none, reading, VITAL_TEMPERATURE, "", false) || add_pressure(&none, reading, false) ||
                add_vital(&none, reading, VITAL_RESPIRATORY, "", false);
     buf_free(&none);
     return any;

@@ -205,7 +205,7 @@ static void read_fields(struct reference *r, json_t *root)
         (simulated && !json_is_null(simulated) && !json_is_boolean(simulated)) || depth_of(root) > JSON_DEPTH_MAX)
         r->accept = false;
     for (int v = 0; v < VITAL_COUNT; v++) {
-        r->value[v] = NAN;
+        r->value[v] = (double)NAN;
         r->time_us[v] = INT64_MIN;
         json_t *value = one_of(root, r, names[v][0], names[v][1]);
         if (value && json_is_object(pressure) && (v == VITAL_SYSTOLIC || v == VITAL_DIASTOLIC) &&

@@ -81,7 +81,7 @@ bool served_card_read(const char *dir, struct served_card *out, struct err *err)
 
 /* Source: docs/api.md, "The model's contract". */
 static const struct t5_params published_params = {
-    .num_beams = 4, .min_length = 20, .max_length = 150, .length_penalty = 1.0F, .repetition_penalty = 2.5F,
+    .num_beams = 4, .min_length = 20, .max_length = 150, .length_penalty = 1.0, .repetition_penalty = 2.5F,
     .early_stopping = T5_EARLY_TRUE, .no_repeat_ngram_size = 3,
 };
 

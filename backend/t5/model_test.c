@@ -129,7 +129,7 @@ static void test_text_to_text(void **state)
     int32_t ids[64], out[16];
     size_t count, out_count;
     float score;
-    char *text, *expected;
+    char *text = NULL, *expected;
     if (!link_spiece()) {
         print_message("%s is absent: skipped\n", spiece_path);
         skip();

@@ -109,7 +109,7 @@ static void test_embed_add_scale(void **state)
 
 static void softmax_twin(const double *x, size_t count, double *out)
 {
-    double max = -INFINITY, sum = 0;
+    double max = -(double)INFINITY, sum = 0;
     for (size_t i = 0; i < count; i++)
         max = fmax(max, x[i]);
     for (size_t i = 0; i < count; i++)

@@ -118,7 +118,7 @@ double parity_difference(const float *a, const float *b, size_t count)
         difference = fmax(difference, fabs((double)a[i] - (double)b[i]));
         largest = fmax(largest, fabs((double)b[i]));
         if (isnan(a[i]))
-            return INFINITY;
+            return (double)INFINITY;
     }
     return difference / largest;
 }

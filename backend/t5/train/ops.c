@@ -275,7 +275,7 @@ CLONES static void unhalve_span(const uint16_t *half, real *x, size_t count)
         uint32_t bits = (uint32_t)half[i] << 16;
         float value;
         memcpy(&value, &bits, sizeof value);
-        x[i] = value;
+        x[i] = (real)value;
     }
 }
 
