@@ -1,6 +1,7 @@
 #include "ingest/simulator.h"
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/str.h"
 #include "ingest/simulator_fit.h"
 
@@ -66,24 +67,15 @@ struct simulator {
     struct bed beds[];
 };
 
-/* SplitMix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 static int32_t between(uint64_t *state, int32_t low, int32_t high)
 {
-    return low + (int32_t)(next_random(state) % (uint64_t)(high - low + 1));
+    return low + (int32_t)(random_next(state) % (uint64_t)(high - low + 1));
 }
 
 /* About normal, standard deviation `size`: the sum of four uniform numbers of 16 bits, which has 37837. */
 static int32_t noise(uint64_t *state, int32_t size)
 {
-    uint64_t z = next_random(state);
+    uint64_t z = random_next(state);
     int64_t sum = -131070;
     for (int i = 0; i < 4; i++, z >>= 16)
         sum += (int64_t)(z & 0xffff);
@@ -110,7 +102,7 @@ static int32_t limit(int32_t value, int32_t low, int32_t high)
 
 static bool one_in(uint64_t *state, uint32_t n)
 {
-    return next_random(state) % n == 0;
+    return random_next(state) % n == 0;
 }
 
 const char *truth_mark_name(unsigned bit)
@@ -171,7 +163,7 @@ static void init_vitals(struct bed *bed, const struct innovation innovations[VIT
     correlated(&bed->random, within_permille, deviates);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         bed->slow_micro[vital] = deviates[vital] * vital_fits[vital].slow_milli;
-    bed->restless_permille = restless[next_random(&bed->random) % 6];
+    bed->restless_permille = restless[random_next(&bed->random) % 6];
     swing(bed, innovations);
     swing(bed, innovations);
 }
@@ -263,11 +255,11 @@ void simulator_person(const struct simulator *simulator, uint32_t index, struct 
     *out = (struct patient_row){ .simulated = true };
     (void)snprintf(out->id, sizeof out->id, "P%03u", index + 1);
     (void)snprintf(out->bed, sizeof out->bed, "ICU-%u", 101 + index);
-    (void)snprintf(out->name, sizeof out->name, "%s %s", given[next_random(&random) % 16],
-                   family[next_random(&random) % 18]);
-    (void)str_copy(out->gender, sizeof out->gender, next_random(&random) % 2 ? "female" : "male");
-    (void)str_copy(out->diagnosis, sizeof out->diagnosis, diagnoses[next_random(&random) % 10]);
-    (void)str_copy(out->physician, sizeof out->physician, physicians[next_random(&random) % 4]);
+    (void)snprintf(out->name, sizeof out->name, "%s %s", given[random_next(&random) % 16],
+                   family[random_next(&random) % 18]);
+    (void)str_copy(out->gender, sizeof out->gender, random_next(&random) % 2 ? "female" : "male");
+    (void)str_copy(out->diagnosis, sizeof out->diagnosis, diagnoses[random_next(&random) % 10]);
+    (void)str_copy(out->physician, sizeof out->physician, physicians[random_next(&random) % 4]);
     out->age = (int16_t)between(&random, 24, 91);
 }
 
@@ -279,7 +271,7 @@ static enum condition next_condition(struct bed *bed)
     static const enum condition often[] = { CONDITION_STABLE, CONDITION_STABLE, CONDITION_STABLE, CONDITION_STABLE,
                                             CONDITION_MODERATE, CONDITION_SEPSIS, CONDITION_HYPOXIA,
                                             CONDITION_BLEEDING, CONDITION_ARRHYTHMIA };
-    return often[next_random(&bed->random) % (sizeof often / sizeof *often)];
+    return often[random_next(&bed->random) % (sizeof often / sizeof *often)];
 }
 
 static void evolve(struct bed *bed)

@@ -1,6 +1,7 @@
 #include "ingest/simulator_chart.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 
 #include <string.h>
 
@@ -8,10 +9,7 @@ enum { MINUTE_S = 60 };
 
 static uint32_t below(struct simulator_chart *chart, uint32_t n)
 {
-    uint64_t z = chart->random += 0x9e3779b97f4a7c15u; /* SplitMix64 (Steele, Lea, Flood 2014) */
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (uint32_t)((z ^ z >> 31) >> 20) % n;
+    return (uint32_t)(random_next(&chart->random) >> 20) % n;
 }
 
 static bool permille(struct simulator_chart *chart, int of_1000)

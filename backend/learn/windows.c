@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "ingest/recording.h"
 #include "ingest/simulator_chart.h"
 
@@ -25,18 +26,9 @@ struct window_feed {
     uint64_t random;
 };
 
-/* SplitMix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 static bool one_in(uint64_t *state, uint32_t n)
 {
-    return next_random(state) % n == 0;
+    return random_next(state) % n == 0;
 }
 
 /* ---- feed ---- */
@@ -146,7 +138,7 @@ enum { CHARTED_FROM_S = 60, BEDS = 10, CONSTITUTION_ONE_IN = 4 };
 static void choose_monitor(struct charting *charting, uint64_t *random)
 {
     static const int drops[] = { 0, 0, 0, 5, 30, 60 };
-    charting->drop_percent = drops[next_random(random) % 6];
+    charting->drop_percent = drops[random_next(random) % 6];
     charting->decimals = one_in(random, 3);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
         if (one_in(random, 12))
@@ -158,15 +150,15 @@ static struct charting choose_charting(uint64_t *random, uint64_t seed, int64_t 
 {
     static const int intervals_s[] = { 1, 1, 2, 5, 10, 30, 60, 60, 60, 300, 300, 900, 3600 };
     static const enum charting_style styles[] = { CHARTING_CHALLENGE2019, CHARTING_CHALLENGE2012, CHARTING_MIMIC };
-    struct charting charting = { .interval_s = intervals_s[next_random(random) % 13] };
+    struct charting charting = { .interval_s = intervals_s[random_next(random) % 13] };
     charting.length_max = one_in(random, 8) ? KEPT_READINGS : 60;
     charting.simulator = simulator_new_mix(BEDS, seed, one_in(random, 2) ? MIX_WARD : MIX_RECORDED);
-    uint32_t bed = (uint32_t)(next_random(random) % BEDS);
+    uint32_t bed = (uint32_t)(random_next(random) % BEDS);
     if (one_in(random, 2))
         simulator_add_faults(charting.simulator);
     bool end_of_spread = one_in(random, CONSTITUTION_ONE_IN);
-    charting.constitution_milli = constitutions_milli[end_of_spread ? next_random(random) % CONSTITUTION_COUNT : 0];
-    enum charting_style style = styles[next_random(random) % 3];
+    charting.constitution_milli = constitutions_milli[end_of_spread ? random_next(random) % CONSTITUTION_COUNT : 0];
+    enum charting_style style = styles[random_next(random) % 3];
     simulator_chart_begin(&charting.chart, style, charting.interval_s, charting.simulator, bed, start_us, seed);
     if (charting.interval_s < CHARTED_FROM_S)
         choose_monitor(&charting, random);
@@ -176,7 +168,7 @@ static struct charting choose_charting(uint64_t *random, uint64_t seed, int64_t 
 static struct alarm_limits choose_limits(uint64_t *random)
 {
     struct alarm_limits limits = alarm_limits_default;
-    limits.on_oxygen = (uint8_t)(next_random(random) % 3);
+    limits.on_oxygen = (uint8_t)(random_next(random) % 3);
     limits.consciousness = one_in(random, 2) ? 'A' : 0;
     if (one_in(random, 12))
         limits_apply_spo2_scale(&limits, 2);
@@ -201,7 +193,7 @@ static void add_decimals(struct reading *reading, uint64_t *random)
         if (reading->value_milli[vital] == VITAL_ABSENT || reading->value_milli[vital] == 0)
             continue;
         if (vital == VITAL_TEMPERATURE)
-            reading->value_milli[vital] += (int32_t)(next_random(random) % 10) * 10;
+            reading->value_milli[vital] += (int32_t)(random_next(random) % 10) * 10;
         else if (one_in(random, 3) && reading->value_milli[vital] < 100000)
             reading->value_milli[vital] += 500;
     }
@@ -214,9 +206,9 @@ static bool chart(struct charting *charting, struct reading *reading, uint64_t *
         return false;
     }
     if (one_in(random, 90))
-        charting->gap_left = (int)(next_random(random) % 12);
+        charting->gap_left = (int)(random_next(random) % 12);
     for (int vital = 0; vital < VITAL_COUNT; vital++)
-        if ((charting->absent >> vital & 1) || (int)(next_random(random) % 100) < charting->drop_percent)
+        if ((charting->absent >> vital & 1) || (int)(random_next(random) % 100) < charting->drop_percent)
             reading->value_milli[vital] = VITAL_ABSENT;
     add_constitution(reading, charting->constitution_milli);
     if (charting->decimals)
@@ -249,7 +241,7 @@ static bool run_stream(struct run *run, uint64_t seed)
 {
     uint64_t random = seed;
     /* in 2026 */
-    int64_t start_us = INT64_C(1767225600000000) + (int64_t)(next_random(&random) % (365 * 86400)) * US_PER_S;
+    int64_t start_us = INT64_C(1767225600000000) + (int64_t)(random_next(&random) % (365 * 86400)) * US_PER_S;
     struct charting charting = choose_charting(&random, seed, start_us);
     struct alarm_limits limits = choose_limits(&random);
     struct window_feed *feed = window_feed_new(1, &limits, seed);
@@ -267,7 +259,7 @@ static bool run_stream(struct run *run, uint64_t seed)
         window_feed_add(feed, &reading);
         if (!one_in(&random, feed->state.open ? every / 2 + 1 : every * 2))
             continue;
-        size_t length = one_in(&random, 3) ? 5 : 1 + (size_t)(next_random(&random) % (uint64_t)charting.length_max);
+        size_t length = one_in(&random, 3) ? 5 : 1 + (size_t)(random_next(&random) % (uint64_t)charting.length_max);
         if (window_feed_cut(feed, length, &window)) {
             ok = run->visit(run->context, &window, &limits, run->err);
             run->wanted--;
@@ -283,7 +275,7 @@ bool windows_simulated(uint64_t seed, size_t count, window_visitor *visit, void 
     struct run run = { visit, context, err, count };
     uint64_t streams = seed * 0x2545f4914f6cdd1du + 1;
     while (run.wanted)
-        if (!run_stream(&run, next_random(&streams)))
+        if (!run_stream(&run, random_next(&streams)))
             return false;
     return true;
 }
@@ -294,7 +286,7 @@ static bool visit_recorded(struct window_feed *feed, uint64_t *random, window_vi
                            struct err *err)
 {
     struct window window;
-    size_t length = one_in(random, 3) ? 5 : 1 + (size_t)(next_random(random) % (one_in(random, 8) ? KEPT_READINGS
+    size_t length = one_in(random, 3) ? 5 : 1 + (size_t)(random_next(random) % (one_in(random, 8) ? KEPT_READINGS
                                                                                 : 60));
     return !window_feed_cut(feed, length, &window) || visit(context, &window, &feed->limits, err);
 }

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/random.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -65,18 +66,9 @@ struct handle {
     bool delete_on_close;
 };
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
 static bool chance(uint64_t *state, unsigned percent)
 {
-    return next_random(state) % 100 < percent;
+    return random_next(state) % 100 < percent;
 }
 
 /* ---- bytes ---- */
@@ -127,7 +119,7 @@ static void apply_torn(struct bytes *to, const struct change *change, uint64_t *
         } else if (noise) {
             unsigned char junk[4096];
             for (size_t i = 0; i < n; i++)
-                junk[i] = (unsigned char)next_random(random);
+                junk[i] = (unsigned char)random_next(random);
             bytes_write(to, change->offset + (int64_t)at, junk, n);
         }
     }
@@ -511,7 +503,7 @@ static int on_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int f
     enter(disk);
     int code = permit(disk, CRASH_OPEN);
     if (!path) {
-        (void)snprintf(temporary, sizeof temporary, "temporary-%llx", (unsigned long long)next_random(&disk->random));
+        (void)snprintf(temporary, sizeof temporary, "temporary-%llx", (unsigned long long)random_next(&disk->random));
         path = temporary;
     }
     struct file *file = find(disk, path);
@@ -569,7 +561,7 @@ static int on_randomness(sqlite3_vfs *vfs, int size, char *out)
 {
     struct crash_disk *disk = vfs->pAppData;
     for (int i = 0; i < size; i++)
-        out[i] = (char)next_random(&disk->random);
+        out[i] = (char)random_next(&disk->random);
     return size;
 }
 
@@ -638,7 +630,7 @@ static void survive(struct bytes *to, const struct file *file, enum cut cut, uin
     size_t count = 0, at = 0;
     for (const struct change *c = file->first; c; c = c->next)
         count++;
-    size_t prefix = count ? next_random(random) % (count + 1) : 0;
+    size_t prefix = count ? random_next(random) % (count + 1) : 0;
     for (const struct change *c = file->first; c; c = c->next, at++) {
         bool whole = cut == CUT_KEEP_ALL || (cut == CUT_PREFIX && at < prefix) ||
                      (cut == CUT_ANY && chance(random, 50));
@@ -654,7 +646,7 @@ static void survive(struct bytes *to, const struct file *file, enum cut cut, uin
 
 static void cut_file(struct crash_disk *to, const struct file *file, uint64_t *random)
 {
-    enum cut cut = (enum cut)(next_random(random) % CUT_COUNT);
+    enum cut cut = (enum cut)(random_next(random) % CUT_COUNT);
     bool exists = file->exists == file->durable ? file->exists : chance(random, 50);
     if (!exists)
         return;
@@ -668,7 +660,7 @@ static void cut_file(struct crash_disk *to, const struct file *file, uint64_t *r
 struct crash_disk *crash_disk_after_power_cut(struct crash_disk *disk, const char *vfs_name, uint64_t seed)
 {
     uint64_t random = seed;
-    struct crash_disk *to = crash_disk_new(vfs_name, next_random(&random));
+    struct crash_disk *to = crash_disk_new(vfs_name, random_next(&random));
     enter(disk);
     for (size_t i = 0; i < disk->file_count; i++)
         cut_file(to, disk->files[i], &random);

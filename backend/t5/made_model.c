@@ -1,6 +1,7 @@
 #include "t5/made_model.h"
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "t5/checkpoint.h"
 #include "t5/half.h"
 
@@ -20,19 +21,10 @@ struct maker {
     size_t count;
 };
 
-/* splitmix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"). */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-}
-
 /* Irwin-Hall: the sum of 4 uniforms of 16 bits, deviation 1; near enough to normal for weights. */
 static float next_normal(uint64_t *state)
 {
-    uint64_t bits = next_random(state);
+    uint64_t bits = random_next(state);
     uint32_t sum = (uint32_t)(bits & 0xffff) + (uint32_t)(bits >> 16 & 0xffff) + (uint32_t)(bits >> 32 & 0xffff) +
                    (uint32_t)(bits >> 48);
     return ((float)sum / 65536.0f - 2.0f) * 1.7320508f;

@@ -7,6 +7,7 @@
 #ifndef T5_TRAIN_DROPOUT_H
 #define T5_TRAIN_DROPOUT_H
 
+#include "base/random.h"
 #include "t5/train/lanes.h"
 
 #include <stdbool.h>
@@ -17,12 +18,9 @@ struct dropout {
     real scale;
 };
 
-INLINE uint64_t mix64(uint64_t x)        /* splitmix64, Steele, Lea & Flood 2014 */
+INLINE uint64_t mix64(uint64_t x)
 {
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
+    return random_next(&x);
 }
 
 /* `key` names seed and step; `place` the layer and the point in it. */
