@@ -15,7 +15,9 @@ static void put_alert(struct alert_service *service, struct json_writer *w, cons
     char name[64];
     if (!registry_row(service->registry, alert->patient, &row))
         return;
-    const char *by = alert->ack_by && service->username ? service->username(service->username_context, alert->ack_by, name) : NULL;
+    const char *by = alert->ack_by && service->username
+                         ? service->username(service->username_context, alert->ack_by, name)
+                         : NULL;
     struct alert_context context = { row.id, row.name, row.bed, by };
     alert_write_json(w, NULL, alert, &context);
 }
@@ -45,7 +47,8 @@ static void answer_stored(struct alert_service *service, struct http_request *re
     size_t count;
     struct alert_query query = { .patient = patient, .limit = limit };
     arena_init(&arena, ANSWER_ARENA);
-    if (http_query_time(request, "from", 0, &query.from_us, &err) && http_query_time(request, "to", 0, &query.to_us, &err) &&
+    if (http_query_time(request, "from", 0, &query.from_us, &err) &&
+        http_query_time(request, "to", 0, &query.to_us, &err) &&
         store_alerts(service->store, &arena, &query, &alerts, &count, &err))
         put_list(service, reply, alerts, count);
     else
@@ -151,7 +154,8 @@ static bool is_known(struct alert_service *service, uint32_t patient, enum alert
     struct alert *alerts;
     size_t count = 0;
     bool found = false;
-    struct alert_query query = { .patient = patient, .from_us = onset_ms * US_PER_MS, .to_us = (onset_ms + 1) * US_PER_MS, .limit = 32 };
+    struct alert_query query = { .patient = patient, .from_us = onset_ms * US_PER_MS,
+                                 .to_us = (onset_ms + 1) * US_PER_MS, .limit = 32 };
     arena_init(&arena, 1 << 20);
     if (store_alerts(service->store, &arena, &query, &alerts, &count, NULL))
         for (size_t i = 0; i < count; i++)
@@ -160,14 +164,16 @@ static bool is_known(struct alert_service *service, uint32_t patient, enum alert
     return found;
 }
 
-static bool acknowledge(struct alert_service *service, const struct http_request *request, const char *id, struct err *err)
+static bool acknowledge(struct alert_service *service, const struct http_request *request, const char *id,
+                        struct err *err)
 {
     char patient_id[PATIENT_ID_SIZE];
     struct alert alert;
     uint32_t patient, version = 0;
     enum alert_type type;
     int64_t onset_ms;
-    if (!alert_id_parse(id, patient_id, sizeof patient_id, &type, &onset_ms, err) || !read_version(request, &version, err))
+    if (!alert_id_parse(id, patient_id, sizeof patient_id, &type, &onset_ms, err) ||
+        !read_version(request, &version, err))
         return false;
     patient = registry_find(service->registry, patient_id);
     if (!patient || !engine_find(service->engine, patient, type, onset_ms, &alert))
@@ -175,7 +181,8 @@ static bool acknowledge(struct alert_service *service, const struct http_request
                    ? err_set(err, ERR_CONFLICT, "Alert %s is over and closed", id)
                    : err_set(err, ERR_NOT_FOUND, "Alert %s not found", id);
     if (version && version != alert.version)
-        return err_set(err, ERR_CONFLICT, "Alert %s has changed since (it is at version %u now): look again", id, alert.version);
+        return err_set(err, ERR_CONFLICT, "Alert %s has changed since (it is at version %u now): look again", id,
+                       alert.version);
     if (alert.ack_us)
         return true; /* a double click is one acknowledgement, and one audit row */
     struct audit_row audit = audit_of(service, request, "alert.acknowledge", id);
@@ -203,7 +210,8 @@ static void acknowledge_alert(void *context, struct http_request *request, struc
 }
 
 /* The body is a vitals object: what makes it a reading is put in front of what it holds itself. */
-static bool read_vitals(const struct http_request *request, const char *id, int64_t now_us, struct json_reading *out, struct err *err)
+static bool read_vitals(const struct http_request *request, const char *id, int64_t now_us, struct json_reading *out,
+                        struct err *err)
 {
     struct json *root = NULL;
     struct json_reading_error error = { 0 };
@@ -223,7 +231,8 @@ static bool read_vitals(const struct http_request *request, const char *id, int6
     if (json_count(root) && (!has_id || !has_time))
         buf_add_char(&text, ',');
     buf_add(&text, rest, (size_t)(request->body + request->body_size - rest));
-    bool ok = json_reading_parse(text.data, text.length, now_us, out, &error) || err_set(err, ERR_INPUT, "%s", error.detail);
+    bool ok = json_reading_parse(text.data, text.length, now_us, out, &error) ||
+              err_set(err, ERR_INPUT, "%s", error.detail);
     if (ok && strcmp(out->patient_id, id) != 0)
         ok = err_set(err, ERR_INPUT, "patient_id: %s in the body, %s in the path", out->patient_id, id);
     buf_free(&text);
@@ -289,7 +298,8 @@ static void get_limits(void *context, struct http_request *request, struct http_
     limits_write_json(reply->body, &limits);
 }
 
-static bool put_limits_checked(struct alert_service *service, const struct http_request *request, struct alarm_limits *limits, struct err *err)
+static bool put_limits_checked(struct alert_service *service, const struct http_request *request,
+                               struct alarm_limits *limits, struct err *err)
 {
     uint32_t patient;
     const char *id = http_parameter(request, "id");
@@ -370,7 +380,8 @@ static void pause_alarms(void *context, struct http_request *request, struct htt
     bool ok = json_parse_object(request->body, request->body_size, HTTP_JSON_BODY_MAX, &root, &err) &&
               json_get_int(root, "minutes", JSON_REQUIRED, 1, PAUSE_MINUTES_MAX, &minutes, &err) &&
               json_get_text(root, "reason", JSON_NULLABLE, 0, 200, &reason, &err);
-    struct alarm_command command = { .kind = ALARM_PAUSE, .until_us = clock_now_us(service->clock) + minutes * US_PER_MIN };
+    struct alarm_command command = { .kind = ALARM_PAUSE,
+                                     .until_us = clock_now_us(service->clock) + minutes * US_PER_MIN };
     struct buf detail;
     buf_init(&detail, 2048);
     struct json_writer w = json_write(&detail);

@@ -549,6 +549,7 @@ bool http_server_new(const struct http_server_options *options, struct http_serv
     return true;
 }
 
+__attribute__((format(printf, 2, 0)))
 static void on_mhd_log(void *cls, const char *format, va_list args)
 {
     char text[256];
