@@ -39,9 +39,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         else
             argp_error(state, "'%s' is one argument too many", value);
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "one of check, print, example, schema is needed");
-        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "one of check, print, example, schema is needed"); return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

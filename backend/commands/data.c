@@ -51,18 +51,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'd':
-        arguments->dir = value;
-        return 0;
-    case 'f':
-        arguments->from = value;
-        return 0;
-    case 'q':
-        arguments->quiet = true;
-        return 0;
-    case OPTION_CA_FILE:
-        arguments->ca_file = value;
-        return 0;
+    case 'd': arguments->dir = value; return 0;
+    case 'f': arguments->from = value; return 0;
+    case 'q': arguments->quiet = true; return 0;
+    case OPTION_CA_FILE: arguments->ca_file = value; return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num > 1)
             argp_error(state, "'%s' is one argument too many", value);
@@ -71,9 +63,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         else
             arguments->name = value;
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "one of list, get NAME, verify NAME is needed");
-        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "one of list, get NAME, verify NAME is needed"); return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

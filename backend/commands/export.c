@@ -79,45 +79,27 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &arguments->place;
-        return 0;
-    case 'q':
-        arguments->quiet = true;
-        return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->place; return 0;
+    case 'q': arguments->quiet = true; return 0;
     case OPTION_FROM:
         if (is_url(value))
             arguments->url = value;
         else
             take_time(value, &arguments->query.from_us, state, "from");
         return 0;
-    case OPTION_SINCE:
-        take_time(value, &arguments->query.from_us, state, "since");
-        return 0;
+    case OPTION_SINCE: take_time(value, &arguments->query.from_us, state, "since"); return 0;
     case OPTION_TO:
-    case OPTION_UNTIL:
-        take_time(value, &arguments->query.to_us, state, "until");
-        return 0;
-    case OPTION_WHAT:
-        take_what(arguments, value, state);
-        return 0;
+    case OPTION_UNTIL: take_time(value, &arguments->query.to_us, state, "until"); return 0;
+    case OPTION_WHAT: take_what(arguments, value, state); return 0;
     case OPTION_FORMAT:
         if (strcmp(value, "csv") != 0 && strcmp(value, "ndjson") != 0)
             argp_error(state, "--format: ndjson or csv");
         arguments->csv = strcmp(value, "csv") == 0;
         return 0;
-    case OPTION_PATIENT:
-        take_patient(arguments, value, state);
-        return 0;
-    case OPTION_OUT:
-        arguments->out = value;
-        return 0;
-    case OPTION_TOKEN_FILE:
-        arguments->token_file = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is one argument too many", value);
-        return 0;
+    case OPTION_PATIENT: take_patient(arguments, value, state); return 0;
+    case OPTION_OUT: arguments->out = value; return 0;
+    case OPTION_TOKEN_FILE: arguments->token_file = value; return 0;
+    case ARGP_KEY_ARG: argp_error(state, "'%s' is one argument too many", value); return 0;
     case ARGP_KEY_END:
         if (!arguments->has_what)
             argp_error(state, "--what is needed: readings, alerts, summaries or audit");

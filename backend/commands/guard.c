@@ -43,24 +43,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'w':
-        arguments->window = value;
-        return 0;
-    case 't':
-        arguments->text = value;
-        return 0;
-    case 'j':
-        arguments->json = true;
-        return 0;
-    case KEY_ALIAS:
-        arguments->alias = true;
-        return 0;
-    case KEY_STRICT:
-        arguments->strict = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is one argument too many", value);
-        return 0;
+    case 'w': arguments->window = value; return 0;
+    case 't': arguments->text = value; return 0;
+    case 'j': arguments->json = true; return 0;
+    case KEY_ALIAS: arguments->alias = true; return 0;
+    case KEY_STRICT: arguments->strict = true; return 0;
+    case ARGP_KEY_ARG: argp_error(state, "'%s' is one argument too many", value); return 0;
     case ARGP_KEY_END:
         if (!arguments->window || !arguments->text)
             argp_error(state, "--window and --text are needed");

@@ -21,9 +21,7 @@ static error_t parse_dir(int key, char *value, struct argp_state *state)
             argp_error(state, "'%s' is one argument too many", value);
         *dir = value;
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "a model's folder is needed");
-        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "a model's folder is needed"); return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

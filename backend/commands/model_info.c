@@ -48,12 +48,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     struct arguments *arguments = state->input;
     (void)value;
     switch (key) {
-    case 'j':
-        arguments->json = true;
-        return 0;
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &arguments->dir;
-        return 0;
+    case 'j': arguments->json = true; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->dir; return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

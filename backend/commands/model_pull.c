@@ -28,26 +28,16 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct model_hub_arguments *arguments = state->input;
     switch (key) {
-    case 'j':
-        arguments->json = true;
-        return 0;
-    case 'q':
-        arguments->quiet = true;
-        return 0;
-    case 'c':
-        arguments->cache = value;
-        return 0;
-    case 'e':
-        arguments->endpoint = value;
-        return 0;
+    case 'j': arguments->json = true; return 0;
+    case 'q': arguments->quiet = true; return 0;
+    case 'c': arguments->cache = value; return 0;
+    case 'e': arguments->endpoint = value; return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num > 0)
             argp_error(state, "'%s' is one argument too many", value);
         arguments->name = value;
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "a model's name is needed, such as google/flan-t5-small");
-        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "a model's name is needed, such as google/flan-t5-small"); return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

@@ -42,9 +42,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'o':
-        arguments->out = value;
-        return 0;
+    case 'o': arguments->out = value; return 0;
     case 'p':
         arguments->is_int8 = strcmp(value, "int8") == 0;
         for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
@@ -53,9 +51,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         if (!arguments->is_int8 && arguments->type == TENSOR_TYPE_COUNT)
             argp_error(state, "--precision: must be bf16 or fp16, not '%s'", value);
         return 0;
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &arguments->dir;
-        return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->dir; return 0;
     case ARGP_KEY_END:
         if (!arguments->out)
             argp_error(state, "--out is needed");

@@ -71,33 +71,15 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'f':
-        arguments->format = value;
-        return 0;
-    case 'c':
-        arguments->config_file = value;
-        return 0;
-    case 'q':
-        arguments->quiet = true;
-        return 0;
-    case OPTION_SPEED:
-        arguments->speed = value;
-        return 0;
-    case OPTION_TO:
-        arguments->to = value;
-        return 0;
-    case OPTION_TOKEN_FILE:
-        arguments->token_file = value;
-        return 0;
-    case OPTION_OFFLINE:
-        arguments->offline = true;
-        return 0;
-    case OPTION_ALERTS_OUT:
-        arguments->alerts_out = value;
-        return 0;
-    case OPTION_START:
-        arguments->start = value;
-        return 0;
+    case 'f': arguments->format = value; return 0;
+    case 'c': arguments->config_file = value; return 0;
+    case 'q': arguments->quiet = true; return 0;
+    case OPTION_SPEED: arguments->speed = value; return 0;
+    case OPTION_TO: arguments->to = value; return 0;
+    case OPTION_TOKEN_FILE: arguments->token_file = value; return 0;
+    case OPTION_OFFLINE: arguments->offline = true; return 0;
+    case OPTION_ALERTS_OUT: arguments->alerts_out = value; return 0;
+    case OPTION_START: arguments->start = value; return 0;
     case OPTION_PATIENCE:
         if (!str_to_int(value, 1, 86400, &arguments->patience_s))
             argp_error(state, "--patience wants seconds, 1 to 86400");
@@ -106,9 +88,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         arguments->paths = (const char *const *)(state->argv + state->next);
         arguments->path_count = (size_t)(state->argc - state->next);
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "which files? PATH…, a file or a folder");
-        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "which files? PATH…, a file or a folder"); return 0;
     case ARGP_KEY_END:
         if (!arguments->format)
             argp_error(state, "--format is needed: %s", recording_format_names());

@@ -54,9 +54,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     }
     char *equals = value ? strchr(value, '=') : NULL;
     switch (key) {
-    case 'c':
-        arguments->config_file = value;
-        return 0;
+    case 'c': arguments->config_file = value; return 0;
     case OPTION_SET:
         if (!equals)
             argp_error(state, "--set wants KEY=VALUE, such as --set http.bind=0.0.0.0");

@@ -100,21 +100,11 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'q':
-        arguments->quiet = true;
-        return 0;
-    case OPTION_PATIENTS:
-        take_int(value, 1, PATIENT_COUNT_MAX, &arguments->patients, state, "patients");
-        return 0;
-    case OPTION_SEED:
-        take_int(value, 0, INT32_MAX, &arguments->seed, state, "seed");
-        return 0;
-    case OPTION_RATE:
-        take_int(value, 1, 10000000, &arguments->rate, state, "rate");
-        return 0;
-    case OPTION_INTERVAL:
-        take_int(value, 1, 3600, &arguments->interval_s, state, "interval");
-        return 0;
+    case 'q': arguments->quiet = true; return 0;
+    case OPTION_PATIENTS: take_int(value, 1, PATIENT_COUNT_MAX, &arguments->patients, state, "patients"); return 0;
+    case OPTION_SEED: take_int(value, 0, INT32_MAX, &arguments->seed, state, "seed"); return 0;
+    case OPTION_RATE: take_int(value, 1, 10000000, &arguments->rate, state, "rate"); return 0;
+    case OPTION_INTERVAL: take_int(value, 1, 3600, &arguments->interval_s, state, "interval"); return 0;
     case OPTION_DURATION:
         if (!read_duration(value, &arguments->duration_s))
             argp_error(state, "--duration: 90s, 10m, 2h or 1d, at most 366d");
@@ -124,30 +114,14 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
             argp_error(state, "--charting: bidmc, challenge2019, challenge2012 or mimic");
         arguments->charted = true;
         return 0;
-    case OPTION_TRUTH:
-        arguments->truth = value;
-        return 0;
-    case OPTION_OUT:
-        arguments->out = value;
-        return 0;
-    case OPTION_SPEED:
-        arguments->speed = value;
-        return 0;
-    case OPTION_START:
-        arguments->start = value;
-        return 0;
-    case OPTION_TO:
-        arguments->to = value;
-        return 0;
-    case OPTION_TOKEN_FILE:
-        arguments->token_file = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is one argument too many", value);
-        return 0;
-    case ARGP_KEY_END:
-        check_arguments(arguments, state);
-        return 0;
+    case OPTION_TRUTH: arguments->truth = value; return 0;
+    case OPTION_OUT: arguments->out = value; return 0;
+    case OPTION_SPEED: arguments->speed = value; return 0;
+    case OPTION_START: arguments->start = value; return 0;
+    case OPTION_TO: arguments->to = value; return 0;
+    case OPTION_TOKEN_FILE: arguments->token_file = value; return 0;
+    case ARGP_KEY_ARG: argp_error(state, "'%s' is one argument too many", value); return 0;
+    case ARGP_KEY_END: check_arguments(arguments, state); return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

@@ -43,30 +43,18 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &arguments->place;
-        return 0;
-    case OPTION_ROLE:
-        arguments->role = value;
-        return 0;
-    case OPTION_PASSWORD_FILE:
-        arguments->password_file = value;
-        return 0;
-    case OPTION_FULL_NAME:
-        arguments->full_name = value;
-        return 0;
-    case OPTION_EMAIL:
-        arguments->email = value;
-        return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->place; return 0;
+    case OPTION_ROLE: arguments->role = value; return 0;
+    case OPTION_PASSWORD_FILE: arguments->password_file = value; return 0;
+    case OPTION_FULL_NAME: arguments->full_name = value; return 0;
+    case OPTION_EMAIL: arguments->email = value; return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num >= 3)
             argp_error(state, "'%s' is one argument too many", value);
         arguments->words[state->arg_num] = value;
         arguments->count = state->arg_num + 1;
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "one of list, add, passwd, role, disable, enable is needed");
-        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "one of list, add, passwd, role, disable, enable is needed"); return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

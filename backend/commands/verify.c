@@ -18,12 +18,8 @@ static const char doc[] =
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = state->input;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is one argument too many", value);
-        return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = state->input; return 0;
+    case ARGP_KEY_ARG: argp_error(state, "'%s' is one argument too many", value); return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
