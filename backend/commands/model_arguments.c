@@ -1,16 +1,8 @@
 #include "commands/model_arguments.h"
 
-enum { OPTION_PRECISION = 0x300, OPTION_KERNEL, THREADS_MAX = 1024 };
+#include "commands/option.h"
 
-bool model_integer(const char *flag, const char *value, int min, int max, int *out, struct err *err)
-{
-    int64_t number;
-    if (!str_to_int(value, min, max, &number))
-        return err_set(err, ERR_USAGE, "%s: must be a whole number between %d and %d, not '%.40s'", flag, min, max,
-                       value);
-    *out = (int)number;
-    return true;
-}
+enum { OPTION_PRECISION = 0x300, OPTION_KERNEL, THREADS_MAX = 1024 };
 
 static error_t parse_dir(int key, char *value, struct argp_state *state)
 {
@@ -29,30 +21,24 @@ static error_t parse_dir(int key, char *value, struct argp_state *state)
 
 const struct argp model_dir_argp = { .parser = parse_dir };
 
-static bool set_runtime(struct model_runtime *runtime, int key, char *value, struct err *err)
-{
-    switch (key) {
-    case OPTION_KERNEL:
-        runtime->model.kernel = value;
-        return true;
-    case OPTION_PRECISION:
-        return t5_precision_parse(value, &runtime->model.precision) ||
-               err_set(err, ERR_USAGE, "--precision: must be auto, fp32, bf16 or int8, not '%.40s'", value);
-    case 't':
-        return model_integer("--threads", value, 0, THREADS_MAX, &runtime->engine.threads, err);
-    default:
-        return model_flag_set(&runtime->flags, key, value, err);
-    }
-}
-
 static error_t parse_runtime(int key, char *value, struct argp_state *state)
 {
+    struct model_runtime *runtime = state->input;
     struct err err = { 0 };
-    if (key != 't' && key != OPTION_KERNEL && key != OPTION_PRECISION && (key < PARAM_BEAMS || key >= PARAM_END))
-        return ARGP_ERR_UNKNOWN;
-    if (!set_runtime(state->input, key, value, &err))
-        argp_error(state, "%s", err.text);
-    return 0;
+    switch (key) {
+    case OPTION_KERNEL: runtime->model.kernel = value; return 0;
+    case OPTION_PRECISION:
+        if (!t5_precision_parse(value, &runtime->model.precision))
+            argp_error(state, "--precision: must be auto, fp32, bf16 or int8, not '%.40s'", value);
+        return 0;
+    case 't': runtime->engine.threads = (int)option_integer(state, key, value, 0, THREADS_MAX); return 0;
+    default:
+        if (key < PARAM_BEAMS || key >= PARAM_END)
+            return ARGP_ERR_UNKNOWN;
+        if (!model_flag_set(&runtime->flags, key, value, &err))
+            argp_error(state, "%s", err.text);
+        return 0;
+    }
 }
 
 static const struct argp_option runtime_options[] = {

@@ -19,7 +19,4 @@ struct model_runtime {
 /* --precision, --kernel, --threads and generate()'s parameters; input: struct model_runtime *. */
 extern const struct argp model_runtime_argp;
 
-/* ERR_USAGE names the flag and the bounds. */
-bool model_integer(const char *flag, const char *value, int min, int max, int *out, struct err *err) MUST_CHECK;
-
 #endif

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "commands/model.h"
 #include "commands/model_arguments.h"
+#include "commands/option.h"
 #include "commands/roofline.h"
 
 #include <math.h>
@@ -60,33 +61,9 @@ struct bench {
 
 /* ---- arguments ---- */
 
-static const struct integer_option {
-    int key, min, max;
-    size_t offset;
-    const char *name;
-} integers[] = {
-    { OPTION_INPUT, 1, T5_TOKENS_MAX, offsetof(struct arguments, input_tokens), "--input-tokens" },
-    { OPTION_OUTPUT, 1, T5_TOKENS_MAX - 1, offsetof(struct arguments, output_tokens), "--output-tokens" },
-    { OPTION_REQUESTS, 1, T5_QUEUE_MAX, offsetof(struct arguments, requests), "--requests" },
-    { OPTION_REPEAT, 1, REPEAT_MAX, offsetof(struct arguments, repeat), "--repeat" },
-};
-
-/* false: no such key. */
-static bool set_integer(struct arguments *a, int key, const char *value, struct err *err)
-{
-    for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
-        const struct integer_option *o = &integers[i];
-        if (o->key == key)
-            return model_integer(o->name, value, o->min, o->max, (int *)((char *)a + o->offset), err) ||
-                   err->kind != ERR_NONE;
-    }
-    return false;
-}
-
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *a = state->input;
-    struct err err = { 0 };
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->dir;
@@ -94,12 +71,11 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case 'j': a->json = true; return 0;
     case OPTION_NO_ROOFLINE: a->no_roofline = true; return 0;
-    default:
-        if (!set_integer(a, key, value, &err))
-            return ARGP_ERR_UNKNOWN;
-        if (err.kind != ERR_NONE)
-            argp_error(state, "%s", err.text);
-        return 0;
+    case OPTION_INPUT: a->input_tokens = (int)option_integer(state, key, value, 1, T5_TOKENS_MAX); return 0;
+    case OPTION_OUTPUT: a->output_tokens = (int)option_integer(state, key, value, 1, T5_TOKENS_MAX - 1); return 0;
+    case OPTION_REQUESTS: a->requests = (int)option_integer(state, key, value, 1, T5_QUEUE_MAX); return 0;
+    case OPTION_REPEAT: a->repeat = (int)option_integer(state, key, value, 1, REPEAT_MAX); return 0;
+    default: return ARGP_ERR_UNKNOWN;
     }
 }
 

@@ -4,10 +4,10 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "commands/model.h"
+#include "commands/option.h"
 #include "t5/train/evaluate.h"
 
 #include <argp.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,14 +26,6 @@ struct arguments {
     bool json, quiet;
 };
 
-static int64_t integer(struct argp_state *state, const char *text, int64_t min, int64_t max)
-{
-    int64_t value = min;
-    if (!str_to_int(text, min, max, &value))
-        argp_error(state, "'%s' is not an integer between %" PRId64 " and %" PRId64, text, min, max);
-    return value;
-}
-
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
@@ -42,10 +34,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case 'd': o->data_path = value; return 0;
     case 'j': arguments->json = true; return 0;
     case KEY_QUIET: arguments->quiet = true; return 0;
-    case KEY_THREADS: o->threads = (int)integer(state, value, 1, 64); return 0;
-    case KEY_BATCH: o->batch = (size_t)integer(state, value, 1, 4096); return 0;
-    case KEY_INPUT_MAX: o->input_max = (size_t)integer(state, value, 2, 4096); return 0;
-    case KEY_TARGET_MAX: o->target_max = (size_t)integer(state, value, 2, 4096); return 0;
+    case KEY_THREADS: o->threads = (int)option_integer(state, key, value, 1, 64); return 0;
+    case KEY_BATCH: o->batch = (size_t)option_integer(state, key, value, 1, 4096); return 0;
+    case KEY_INPUT_MAX: o->input_max = (size_t)option_integer(state, key, value, 2, 4096); return 0;
+    case KEY_TARGET_MAX: o->target_max = (size_t)option_integer(state, key, value, 2, 4096); return 0;
     case KEY_TEXTS: o->texts_path = value; return 0;
     case KEY_NO_TEXT: o->no_text = true; return 0;
     case KEY_PRECISION:

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "commands/model.h"
+#include "commands/option.h"
 #include "ingest/recording.h"
 #include "learn/examine.h"
 #include "learn/windows.h"
@@ -30,14 +31,6 @@ struct arguments {
     bool json, quiet;
 };
 
-static int64_t integer(struct argp_state *state, const char *text, int64_t min, int64_t max)
-{
-    int64_t value = min;
-    if (!str_to_int(text, min, max, &value))
-        argp_error(state, "'%s' is not an integer between %lld and %lld", text, (long long)min, (long long)max);
-    return value;
-}
-
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *a = state->input;
@@ -46,9 +39,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case KEY_QUIET: a->quiet = true; return 0;
     case KEY_TEXTS: a->texts = value; return 0;
     case KEY_OUT: a->out = value; return 0;
-    case KEY_SEED: a->seed = integer(state, value, 0, INT64_MAX); return 0;
-    case KEY_WINDOWS: a->windows = integer(state, value, 1, EXAM_WINDOWS_MAX); return 0;
-    case KEY_THREADS: a->threads = (int)integer(state, value, 1, 64); return 0;
+    case KEY_SEED: a->seed = option_integer(state, key, value, 0, INT64_MAX); return 0;
+    case KEY_WINDOWS: a->windows = option_integer(state, key, value, 1, EXAM_WINDOWS_MAX); return 0;
+    case KEY_THREADS: a->threads = (int)option_integer(state, key, value, 1, 64); return 0;
     case KEY_RECORDINGS:
         if (a->recording_count == RECORDINGS_MAX || !strchr(value, '='))
             argp_error(state, "--recordings: FORMAT=PATH, at most %d times", RECORDINGS_MAX);

@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "clinical/writer.h"
 #include "commands/model.h"
+#include "commands/option.h"
 #include "learn/prepare.h"
 #include "learn/profile.h"
 #include "t5/config.h"
@@ -39,14 +40,6 @@ struct arguments {
     bool slots, varied, house;
 };
 
-static int64_t integer(struct argp_state *state, const char *text, int64_t min, int64_t max)
-{
-    int64_t value = min;
-    if (!str_to_int(text, min, max, &value))
-        argp_error(state, "'%s' is not an integer between %lld and %lld", text, (long long)min, (long long)max);
-    return value;
-}
-
 /* ---- pairs ---- */
 
 static const char pairs_doc[] =
@@ -59,11 +52,11 @@ static error_t parse_pairs(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
-    case KEY_SEED: arguments->seed = integer(state, value, 0, INT64_MAX); return 0;
+    case KEY_SEED: arguments->seed = option_integer(state, key, value, 0, INT64_MAX); return 0;
     case KEY_VARIED: arguments->varied = true; return 0;
     case KEY_HOUSE: arguments->house = true; return 0;
     case KEY_PROFILE: arguments->profile = value; return 0;
-    case KEY_COUNT: arguments->count = integer(state, value, 1, 1 << 22); return 0;
+    case KEY_COUNT: arguments->count = option_integer(state, key, value, 1, 1 << 22); return 0;
     case KEY_FORMAT:
         if (!model_format_parse(value, &arguments->format))
             argp_error(state, "--format: '%s' is not one of: published, facts, slots", value);
@@ -235,7 +228,7 @@ static error_t parse_vocabulary(int key, char *value, struct argp_state *state)
     struct arguments *arguments = state->input;
     switch (key) {
     case 'd': arguments->vocabulary = value; return 0;
-    case KEY_SIZE: arguments->size = integer(state, value, 128, 1 << 18); return 0;
+    case KEY_SIZE: arguments->size = option_integer(state, key, value, 128, 1 << 18); return 0;
     case KEY_SLOTS: arguments->slots = true; return 0;
     case ARGP_KEY_ARG: arguments->path = value; return 0;
     case ARGP_KEY_END:
@@ -292,17 +285,17 @@ static error_t parse_new(int key, char *value, struct argp_state *state)
     struct t5_config *c = &arguments->config;
     switch (key) {
     case 'v': arguments->vocabulary = value; return 0;
-    case KEY_D_MODEL: c->d_model = (int)integer(state, value, 8, 4096); return 0;
-    case KEY_D_KV: c->d_kv = (int)integer(state, value, 4, 256); return 0;
-    case KEY_D_FF: c->d_ff = (int)integer(state, value, 8, 16384); return 0;
-    case KEY_LAYERS: c->layer_count = (int)integer(state, value, 1, 48); return 0;
-    case KEY_DECODER_LAYERS: c->decoder_layer_count = (int)integer(state, value, 1, 48); return 0;
-    case KEY_HEADS: c->head_count = (int)integer(state, value, 1, 64); return 0;
-    case KEY_DROPOUT: c->dropout_rate = (float)integer(state, value, 0, 90) / 100; return 0;
+    case KEY_D_MODEL: c->d_model = (int)option_integer(state, key, value, 8, 4096); return 0;
+    case KEY_D_KV: c->d_kv = (int)option_integer(state, key, value, 4, 256); return 0;
+    case KEY_D_FF: c->d_ff = (int)option_integer(state, key, value, 8, 16384); return 0;
+    case KEY_LAYERS: c->layer_count = (int)option_integer(state, key, value, 1, 48); return 0;
+    case KEY_DECODER_LAYERS: c->decoder_layer_count = (int)option_integer(state, key, value, 1, 48); return 0;
+    case KEY_HEADS: c->head_count = (int)option_integer(state, key, value, 1, 64); return 0;
+    case KEY_DROPOUT: c->dropout_rate = (float)option_integer(state, key, value, 0, 90) / 100; return 0;
     case KEY_UNTIED: c->tied = false; return 0;
-    case KEY_VOCAB_SIZE: arguments->vocab_size = integer(state, value, 1, 1 << 20); return 0;
-    case KEY_SEED: arguments->seed = integer(state, value, 0, INT64_MAX); return 0;
-    case KEY_MAX_LENGTH: arguments->max_length = integer(state, value, 2, 4096); return 0;
+    case KEY_VOCAB_SIZE: arguments->vocab_size = option_integer(state, key, value, 1, 1 << 20); return 0;
+    case KEY_SEED: arguments->seed = option_integer(state, key, value, 0, INT64_MAX); return 0;
+    case KEY_MAX_LENGTH: arguments->max_length = option_integer(state, key, value, 2, 4096); return 0;
     case ARGP_KEY_ARG: arguments->path = value; return 0;
     case ARGP_KEY_END:
         if (!arguments->path || !arguments->vocabulary)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "commands/model.h"
 #include "commands/model_arguments.h"
+#include "commands/option.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -77,7 +78,6 @@ struct run {
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *a = state->input;
-    struct err err = { 0 };
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->dir;
@@ -87,10 +87,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case 'j': a->json = true; return 0;
     case OPTION_IDS: a->ids = true; return 0;
     case OPTION_PREFIX: a->prefix = value; return 0;
-    case OPTION_INPUT:
-        if (!model_integer("--input-tokens", value, 1, T5_TOKENS_MAX, &a->input_max, &err))
-            argp_error(state, "%s", err.text);
-        return 0;
+    case OPTION_INPUT: a->input_max = (int)option_integer(state, key, value, 1, T5_TOKENS_MAX); return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

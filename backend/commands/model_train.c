@@ -4,12 +4,12 @@
 #include "base/progress.h"
 #include "commands/interrupt.h"
 #include "commands/model.h"
+#include "commands/option.h"
 #include "t5/train/trainer.h"
 
 #include <argp.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char doc[] =
@@ -62,27 +62,6 @@ struct arguments {
     bool json, quiet;
 };
 
-static int64_t integer(struct argp_state *state, const char *name, const char *text, int64_t min, int64_t max)
-{
-    int64_t value;
-    if (!str_to_int(text, min, max, &value)) {
-        argp_error(state, "--%s: '%s' is not an integer between %" PRId64 " and %" PRId64, name, text, min, max);
-        return min;
-    }
-    return value;
-}
-
-static double number(struct argp_state *state, const char *name, const char *text, double min, double max)
-{
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= min && value <= max)) {
-        argp_error(state, "--%s: '%s' is not a number between %g and %g", name, text, min, max);
-        return min;
-    }
-    return value;
-}
-
 /* The index of `text` in a NULL-terminated list. */
 static int choice(struct argp_state *state, const char *name, const char *text, const char *const *names)
 {
@@ -101,10 +80,10 @@ static error_t parse_rates(int key, char *value, struct argp_state *state, struc
     switch (key) {
     case KEY_OPTIMIZER: o->kind = (enum optimizer_kind)choice(state, "optimizer", value, optimizers); return 0;
     case KEY_SCHEDULE: o->schedule = (enum schedule_kind)choice(state, "schedule", value, schedules); return 0;
-    case KEY_LR: o->lr = number(state, "lr", value, 0, 10); return 0;
-    case KEY_DECAY: o->weight_decay = number(state, "weight-decay", value, 0, 1); return 0;
-    case KEY_CLIP: o->clip_norm = number(state, "clip", value, 0, 1e9); return 0;
-    case KEY_WARMUP: o->warmup_steps = integer(state, "warmup", value, 0, 1 << 30); return 0;
+    case KEY_LR: o->lr = option_number(state, key, value, 0, 10); return 0;
+    case KEY_DECAY: o->weight_decay = option_number(state, key, value, 0, 1); return 0;
+    case KEY_CLIP: o->clip_norm = option_number(state, key, value, 0, 1e9); return 0;
+    case KEY_WARMUP: o->warmup_steps = option_integer(state, key, value, 0, 1 << 30); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -115,16 +94,16 @@ static error_t parse_sizes(int key, char *value, struct argp_state *state, struc
     static const char *const types[] = { "fp32", "bf16", "fp16", NULL };
     static const enum tensor_type type_of[] = { TENSOR_F32, TENSOR_BF16, TENSOR_F16 };
     switch (key) {
-    case KEY_STEPS: o->steps = integer(state, "steps", value, 1, 1 << 30); return 0;
-    case KEY_EPOCHS: o->epochs = integer(state, "epochs", value, 1, 1 << 20); return 0;
-    case KEY_BATCH: o->batch = (size_t)integer(state, "batch", value, 1, 4096); return 0;
-    case KEY_ACCUMULATE: o->accumulate = (size_t)integer(state, "accumulate", value, 1, 4096); return 0;
-    case KEY_INPUT_MAX: o->input_max = (size_t)integer(state, "max-input", value, 2, 4096); return 0;
-    case KEY_TARGET_MAX: o->target_max = (size_t)integer(state, "max-target", value, 2, 4096); return 0;
-    case KEY_SEED: o->seed = (uint64_t)integer(state, "seed", value, 0, INT64_MAX); return 0;
-    case KEY_DROPOUT: o->dropout = number(state, "dropout", value, 0, 0.99); return 0;
-    case KEY_THREADS: o->threads = (int)integer(state, "threads", value, 1, 256); return 0;
-    case KEY_SAVE_EVERY: o->save_every = integer(state, "save-every", value, 1, 1 << 30); return 0;
+    case KEY_STEPS: o->steps = option_integer(state, key, value, 1, 1 << 30); return 0;
+    case KEY_EPOCHS: o->epochs = option_integer(state, key, value, 1, 1 << 20); return 0;
+    case KEY_BATCH: o->batch = (size_t)option_integer(state, key, value, 1, 4096); return 0;
+    case KEY_ACCUMULATE: o->accumulate = (size_t)option_integer(state, key, value, 1, 4096); return 0;
+    case KEY_INPUT_MAX: o->input_max = (size_t)option_integer(state, key, value, 2, 4096); return 0;
+    case KEY_TARGET_MAX: o->target_max = (size_t)option_integer(state, key, value, 2, 4096); return 0;
+    case KEY_SEED: o->seed = (uint64_t)option_integer(state, key, value, 0, INT64_MAX); return 0;
+    case KEY_DROPOUT: o->dropout = option_number(state, key, value, 0, 0.99); return 0;
+    case KEY_THREADS: o->threads = (int)option_integer(state, key, value, 1, 256); return 0;
+    case KEY_SAVE_EVERY: o->save_every = option_integer(state, key, value, 1, 1 << 30); return 0;
     case KEY_PRECISION: o->precision = (enum train_precision)choice(state, "precision", value, precisions); return 0;
     case KEY_SAVE_AS: o->save_type = type_of[choice(state, "save-as", value, types)]; return 0;
     case KEY_RECOMPUTE: o->recompute = true; return 0;

@@ -6,6 +6,7 @@
 #include "commands/commands.h"
 #include "commands/data_dir.h"
 #include "commands/interrupt.h"
+#include "commands/option.h"
 #include "commands/pace.h"
 #include "commands/replay_report.h"
 #include "ingest/alarm_run.h"
@@ -80,10 +81,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case OPTION_OFFLINE: arguments->offline = true; return 0;
     case OPTION_ALERTS_OUT: arguments->alerts_out = value; return 0;
     case OPTION_START: arguments->start = value; return 0;
-    case OPTION_PATIENCE:
-        if (!str_to_int(value, 1, 86400, &arguments->patience_s))
-            argp_error(state, "--patience wants seconds, 1 to 86400");
-        return 0;
+    case OPTION_PATIENCE: arguments->patience_s = option_integer(state, key, value, 1, 86400); return 0;
     case ARGP_KEY_ARGS:
         arguments->paths = (const char *const *)(state->argv + state->next);
         arguments->path_count = (size_t)(state->argc - state->next);

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "commands/commands.h"
 #include "commands/interrupt.h"
+#include "commands/option.h"
 #include "learn/retrain.h"
 
 #include <argp.h>
@@ -67,25 +68,16 @@ static const struct argp_option options[] = {
     { 0 },
 };
 
-static int64_t integer(struct argp_state *state, const char *name, const char *text, int64_t min, int64_t max)
-{
-    int64_t value = min;
-    if (!str_to_int(text, min, max, &value))
-        argp_error(state, "--%s: '%s' is not an integer between %lld and %lld", name, text, (long long)min,
-                   (long long)max);
-    return value;
-}
-
 static error_t parse_numbers(int key, char *value, struct argp_state *state, struct retrain_options *o)
 {
     char *end;
     switch (key) {
-    case OPTION_DAYS: o->days = (int)integer(state, "days", value, 1, COLLECT_DAYS_MAX); return 0;
-    case OPTION_EPOCHS: o->epochs = integer(state, "epochs", value, 1, 100); return 0;
-    case OPTION_REHEARSAL: o->rehearsal = (size_t)integer(state, "rehearsal", value, 0, 100000); return 0;
-    case OPTION_EXAM: o->exam_windows = (size_t)integer(state, "exam-windows", value, 10, 10000); return 0;
-    case OPTION_SEED: o->seed = (uint64_t)integer(state, "seed", value, 0, INT64_MAX); return 0;
-    case OPTION_THREADS: o->threads = (int)integer(state, "threads", value, 1, 256); return 0;
+    case OPTION_DAYS: o->days = (int)option_integer(state, key, value, 1, COLLECT_DAYS_MAX); return 0;
+    case OPTION_EPOCHS: o->epochs = option_integer(state, key, value, 1, 100); return 0;
+    case OPTION_REHEARSAL: o->rehearsal = (size_t)option_integer(state, key, value, 0, 100000); return 0;
+    case OPTION_EXAM: o->exam_windows = (size_t)option_integer(state, key, value, 10, 10000); return 0;
+    case OPTION_SEED: o->seed = (uint64_t)option_integer(state, key, value, 0, INT64_MAX); return 0;
+    case OPTION_THREADS: o->threads = (int)option_integer(state, key, value, 1, 256); return 0;
     case OPTION_RATE:
         o->learning_rate = strtod(value, &end);
         if (end == value || *end || !(o->learning_rate > 0 && o->learning_rate < 1))

@@ -4,6 +4,7 @@
 #include "commands/commands.h"
 #include "commands/data_dir.h"
 #include "commands/interrupt.h"
+#include "commands/option.h"
 #include "commands/pace.h"
 #include "ingest/json_reading.h"
 #include "ingest/recording.h"
@@ -77,13 +78,6 @@ static bool read_duration(const char *text, int64_t *out_s)
     return true;
 }
 
-static void take_int(const char *value, int64_t min, int64_t max, int64_t *out, struct argp_state *state,
-                     const char *name)
-{
-    if (!str_to_int(value, min, max, out))
-        argp_error(state, "--%s: a whole number between %lld and %lld", name, (long long)min, (long long)max);
-}
-
 static void check_arguments(const struct arguments *arguments, struct argp_state *state)
 {
     if (arguments->to && arguments->out)
@@ -101,10 +95,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     struct arguments *arguments = state->input;
     switch (key) {
     case 'q': arguments->quiet = true; return 0;
-    case OPTION_PATIENTS: take_int(value, 1, PATIENT_COUNT_MAX, &arguments->patients, state, "patients"); return 0;
-    case OPTION_SEED: take_int(value, 0, INT32_MAX, &arguments->seed, state, "seed"); return 0;
-    case OPTION_RATE: take_int(value, 1, 10000000, &arguments->rate, state, "rate"); return 0;
-    case OPTION_INTERVAL: take_int(value, 1, 3600, &arguments->interval_s, state, "interval"); return 0;
+    case OPTION_PATIENTS: arguments->patients = option_integer(state, key, value, 1, PATIENT_COUNT_MAX); return 0;
+    case OPTION_SEED: arguments->seed = option_integer(state, key, value, 0, INT32_MAX); return 0;
+    case OPTION_RATE: arguments->rate = option_integer(state, key, value, 1, 10000000); return 0;
+    case OPTION_INTERVAL: arguments->interval_s = option_integer(state, key, value, 1, 3600); return 0;
     case OPTION_DURATION:
         if (!read_duration(value, &arguments->duration_s))
             argp_error(state, "--duration: 90s, 10m, 2h or 1d, at most 366d");
