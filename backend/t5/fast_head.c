@@ -7,12 +7,14 @@
 enum {
     CHUNK_BLOCKS = 8, CHUNK = CHUNK_BLOCKS * T5_BLOCK, LOGITS_STRIDE = CHUNK + T5_ALIGN / 4,
     KEEP_MAX = 2 * T5_BEAM_COUNT_MAX,
+    NOT_LOOKED_FOR = -1,
     SPECIAL_MAX = T5_TOKENS_MAX + 1,        /* distinct tokens of a row, and </s> */
 };
 
 /* The best ordinary tokens of a row in one share of the chunks: descending, the smaller token first of equals. */
 struct best {
     int count;
+    int special;                 /* the row's first special token that is not in an earlier chunk; NOT_LOOKED_FOR */
     struct candidate list[KEEP_MAX];
 };
 
@@ -129,6 +131,16 @@ static struct best *best_of(const struct fast_head *h, int share, int r)
     return &h->best[(size_t)share * (size_t)h->row_max + (size_t)r];
 }
 
+static void keep_special(const struct row *row, struct best *best, const float *logits, int32_t first, int n)
+{
+    if (best->special == NOT_LOOKED_FOR)
+        best->special = special_from(row, first);
+    for (; best->special < row->special_count && row->special[best->special] < first + n; best->special++) {
+        int32_t token = row->special[best->special];
+        row->list[best->special] = (struct candidate){ logits[token - first], token };
+    }
+}
+
 /* A share's chunks come in ascending order. */
 static void scan(const struct fast_head *h, int share, int r, int chunk, const float *logits)
 {
@@ -138,21 +150,27 @@ static void scan(const struct fast_head *h, int share, int r, int chunk, const f
     int32_t first = chunk * CHUNK;
     int n = h->model->config->vocab_size - first < CHUNK ? h->model->config->vocab_size - first : CHUNK;
     h->model->kernels->log_sum(logits, n, &sum->max, &sum->sum);
-    for (int i = special_from(row, first); i < row->special_count && row->special[i] < first + n; i++)
-        row->list[i] = (struct candidate){ logits[row->special[i] - first], row->special[i] };
+    keep_special(row, best, logits, first, n);
     if (best->count < row->keep || sum->max > best->list[row->keep - 1].logit)
         keep_best(h, row, best, logits, first, n);
 }
 
 /* ---- the parts of a step ---- */
 
+static void start_best(const struct fast_head *h, int share, int r)
+{
+    struct best *best = best_of(h, share, r);
+    best->count = 0;
+    best->special = NOT_LOOKED_FOR;
+}
+
 /* Nobody has seen anything of the row. */
 static void forget(struct fast_head *h, const struct crew *crew, int r)
 {
     if (crew->count == 1)
-        best_of(h, crew->rank, r)->count = 0;
+        start_best(h, crew->rank, r);
     for (int share = 0; share < crew->count && crew->count > 1; share++)
-        best_of(h, share, r)->count = 0;
+        start_best(h, share, r);
 }
 
 static void start_row(struct fast_head *h, const struct crew *crew, const struct fast_group *group, int i)

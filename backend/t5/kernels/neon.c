@@ -36,6 +36,12 @@ static inline __attribute__((always_inline)) void turn_bytes(vi4 v[4])
     v[0] = (vi4)low.val[0], v[1] = (vi4)low.val[1], v[2] = (vi4)high.val[0], v[3] = (vi4)high.val[1];
 }
 
+static inline __attribute__((always_inline)) int first_lane(uint32x4_t mask)
+{
+    uint64_t lanes = vget_lane_u64(vreinterpret_u64_u16(vmovn_u32(mask)), 0);    /* 16 bits each */
+    return lanes ? __builtin_ctzll(lanes) / 16 : SIMD_LANES;
+}
+
 #define SIMD_DOT_INT8(sum, a, w) ((vi)dot_int8((int32x4_t)(sum), (int32x4_t)(a), (int32x4_t)(w)))
 #define SIMD_START_INT8(c) ((c) & 0)
 #define SIMD_DOT_BF16(sum, a, w) dot_bf16(sum, a, w)
@@ -44,6 +50,6 @@ static inline __attribute__((always_inline)) void turn_bytes(vi4 v[4])
 #define SIMD_WIDEN(p) ((vf)vshll_n_u16(vld1_u16((const uint16_t *)(const void *)(p)), 16))
 #define SIMD_TURN_BYTES(v) turn_bytes(v)
 #define SIMD_NEAREST(v) ((vi)vcvtnq_s32_f32((float32x4_t)(v)))
-#define SIMD_ANY(mask) (vmaxvq_u32((uint32x4_t)(mask)) != 0)
+#define SIMD_FIRST(mask) first_lane((uint32x4_t)(mask))
 
 #include "t5/kernels/simd.h"

@@ -10,7 +10,7 @@
  *     SIMD_NEAREST(v)          integers, rounded to nearest, ties to even
  *     SIMD_SUM(v)              the sum of the lanes
  *     SIMD_SUMS(v)             a vector: lane i is the sum of the lanes of v[i]
- *     SIMD_ANY(mask)           whether any lane is set
+ *     SIMD_FIRST(mask)         the first lane that is set, SIMD_LANES where none is
  *     SIMD_TURN_BYTES(v)       vi v[4]: within each 16 bytes, word i of v[j] becomes byte 4 j + i of each of the four
  *     SIMD_LARGER(a, b), SIMD_LARGEST(v)  optional: the larger of each lane; the largest lane
  *     SIMD_WHOLE(v), SIMD_TIMES_POWER(v, n)   optional: the nearest whole numbers; v * 2^n, n whole
@@ -756,9 +756,11 @@ static void log_sum(const float *x, int n, float *out_max, float *out_sum)
 static int find_above(const float *x, int from, int n, float threshold)
 {
     int i = from;
-    for (; i + LANES <= n; i += LANES)
-        if (SIMD_ANY((vi)(load(x + i) > threshold)))
-            break;
+    for (; i + LANES <= n; i += LANES) {
+        int lane = SIMD_FIRST((vi)(load(x + i) > threshold));
+        if (lane < LANES)
+            return i + lane;
+    }
     while (i < n && !(x[i] > threshold))
         i++;
     return i;
