@@ -32,7 +32,8 @@ static float *random_floats(size_t n)
     return x;
 }
 
-static void assert_close(const float *a, const float *b, size_t n, float tolerance, const char *what, const char *kernel)
+static void assert_close(const float *a, const float *b, size_t n, float tolerance, const char *what,
+                         const char *kernel)
 {
     float most = 1e-6f;
     for (size_t i = 0; i < n; i++)
@@ -71,7 +72,8 @@ struct product_case {
 
 static void case_new(struct product_case *c, enum t5_precision precision)
 {
-    *c = (struct product_case){ .precision = precision, .m = random_int(1, 20), .n = random_int(1, 150), .k = random_int(1, 200) };
+    *c = (struct product_case){ .precision = precision, .m = random_int(1, 20), .n = random_int(1, 150),
+                                .k = random_int(1, 200) };
     c->width = t5_padded(c->n);
     c->x = random_floats((size_t)c->m * (size_t)c->k);
     c->w = random_floats((size_t)c->n * (size_t)c->k);
@@ -96,8 +98,8 @@ static float *case_run(struct product_case *c, const struct t5_kernels *kernels,
     float *out = mem_new(count, sizeof *out);
     memcpy(out, c->start, count * sizeof *out);
     for (int r = 0; r < c->m; r++)
-        pack_row(kernels, c->precision, c->x + (size_t)r * (size_t)c->k, c->k, c->rows.data + (size_t)r * c->rows.stride,
-                 c->rows.scale + r);
+        pack_row(kernels, c->precision, c->x + (size_t)r * (size_t)c->k, c->k,
+                 c->rows.data + (size_t)r * c->rows.stride, c->rows.scale + r);
     t5_product(kernels, &(struct t5_product){ .weights = &c->weights, .rows = c->rows, .row = row, .row_end = row_end,
         .block = 0, .block_end = c->weights.blocks, .out = out, .out_stride = (size_t)c->width, .add = add });
     return out;
@@ -148,10 +150,12 @@ static void test_products_are_near_the_true_one(void **state)
                 for (int n = 0; n < c.n; n++) {
                     double sum = 0, size = 1e-6;
                     for (int k = 0; k < c.k; k++) {
-                        double term = (double)c.x[(size_t)r * (size_t)c.k + (size_t)k] * (double)c.w[(size_t)n * (size_t)c.k + (size_t)k];
+                        double term = (double)c.x[(size_t)r * (size_t)c.k + (size_t)k] *
+                                      (double)c.w[(size_t)n * (size_t)c.k + (size_t)k];
                         sum += term, size += fabs(term);
                     }
-                    assert_true(fabs((double)out[(size_t)r * (size_t)c.width + (size_t)n] - sum) <= (double)tolerance[p] * size);
+                    assert_true(fabs((double)out[(size_t)r * (size_t)c.width + (size_t)n] - sum) <=
+                                (double)tolerance[p] * size);
                 }
             mem_free(out);
             case_free(&c);
@@ -223,28 +227,37 @@ static void test_packed_rows(void **state)
     }
 }
 
+/* The same bytes in every table, and the last row's where its layout says. */
+static void check_keep(bool values, enum t5_items items, int rows, int first, int head)
+{
+    enum { STRIDE = 130, COUNT = 256 * 128 };
+    float *x = random_floats((size_t)rows * STRIDE), *a = mem_new(COUNT, sizeof *a), *b = mem_new(COUNT, sizeof *b);
+    float scales[2][256] = { 0 };
+    for (int t = 1; t < table_count; t++) {
+        (values ? tables[0]->keep_values : tables[0]->keep_keys)(x, STRIDE, first, rows, head, items, a, scales[0]);
+        (values ? tables[t]->keep_values : tables[t]->keep_keys)(x, STRIDE, first, rows, head, items, b, scales[1]);
+        assert_memory_equal(a, b, COUNT * sizeof *a);
+        assert_memory_equal(scales[0], scales[1], sizeof scales[0]);
+    }
+    int key = first + rows - 1, d = head - 1;
+    float expected = x[(size_t)(rows - 1) * STRIDE + (size_t)d];
+    int fp32_at = values ? key * head + d : (key / 64 * head + d) * 64 + key % 64;
+    int int8_at = values ? (key / 4 * head + d) * 4 + key % 4
+                         : ((key / 64 * head + d / 4 * 4) / 4 * 64 + key % 64) * 4 + d % 4;
+    if (items == T5_ITEMS_FP32)
+        assert_true(a[fp32_at] == expected);
+    if (items == T5_ITEMS_INT8)
+        assert_true(fabsf((float)((int8_t *)a)[int8_at] * scales[0][key] - expected) < 0.005f);
+    mem_free(x), mem_free(a), mem_free(b);
+}
+
 static void test_keep_keys(void **state)
 {
     (void)state;
     for (int round = 0; round < 120; round++) {
         enum t5_items items = (enum t5_items)(round % 3);
-        int rows = random_int(1, 150), first = random_int(0, 100), head = items == T5_ITEMS_INT8 ? 64 : 16 * random_int(1, 4);
-        size_t count = 256 * 64;
-        float *x = random_floats((size_t)rows * 80), *a = mem_new(count, sizeof *a), *b = mem_new(count, sizeof *b);
-        float scales[2][256] = { 0 };
-        for (int t = 1; t < table_count; t++) {
-            tables[0]->keep_keys(x, 80, first, rows, head, items, a, scales[0]);
-            tables[t]->keep_keys(x, 80, first, rows, head, items, b, scales[1]);
-            assert_memory_equal(a, b, count * sizeof *a);
-            assert_memory_equal(scales[0], scales[1], sizeof scales[0]);
-        }
-        int key = first + rows - 1;
-        float expected = x[(size_t)(rows - 1) * 80 + (size_t)head - 1];
-        if (items == T5_ITEMS_FP32)
-            assert_true(a[(key / 64 * head + head - 1) * 64 + key % 64] == expected);
-        if (items == T5_ITEMS_INT8)
-            assert_true(fabsf((float)((int8_t *)a)[((key / 64 * head + head - 4) / 4 * 64 + key % 64) * 4 + 3] * scales[0][key] - expected) < 0.005f);
-        mem_free(x), mem_free(a), mem_free(b);
+        check_keep(false, items, random_int(1, 150), random_int(0, 100),
+                   items == T5_ITEMS_INT8 ? 64 : 16 * random_int(1, 4));
     }
 }
 
@@ -253,23 +266,8 @@ static void test_keep_values(void **state)
     (void)state;
     for (int round = 0; round < 60; round++) {
         enum t5_items items = (enum t5_items)(round % 3);
-        int rows = random_int(1, 50), first = random_int(0, 50), head = items == T5_ITEMS_INT8 ? 64 * random_int(1, 2) : 16 * random_int(1, 8);
-        size_t count = 104 * 128;
-        float *x = random_floats((size_t)rows * 130), *a = mem_new(count, sizeof *a), *b = mem_new(count, sizeof *b);
-        float scales[2][128] = { 0 };
-        for (int t = 1; t < table_count; t++) {
-            tables[0]->keep_values(x, 130, first, rows, head, items, a, scales[0]);
-            tables[t]->keep_values(x, 130, first, rows, head, items, b, scales[1]);
-            assert_memory_equal(a, b, count * sizeof *a);
-            assert_memory_equal(scales[0], scales[1], sizeof scales[0]);
-        }
-        int key = first + rows - 1;
-        float expected = x[(size_t)(rows - 1) * 130 + 5];
-        if (items == T5_ITEMS_FP32)
-            assert_true(a[key * head + 5] == expected);
-        if (items == T5_ITEMS_INT8)
-            assert_true(fabsf((float)((int8_t *)a)[(key / 4 * head + 5) * 4 + key % 4] * scales[0][key] - expected) < 0.005f);
-        mem_free(x), mem_free(a), mem_free(b);
+        check_keep(true, items, random_int(1, 50), random_int(0, 50),
+                   items == T5_ITEMS_INT8 ? 64 * random_int(1, 2) : 16 * random_int(1, 8));
     }
 }
 
@@ -294,17 +292,21 @@ static void *as_items(const float *x, size_t n, enum t5_items items)
 static void check_attention(enum t5_items items)
 {
     bool bytes = items == T5_ITEMS_INT8;
-    int keys = random_int(1, 150), head = bytes ? 64 * random_int(1, 2) : 16 * random_int(1, 5), queries = random_int(1, 15);
+    int keys = random_int(1, 150), head = bytes ? 64 * random_int(1, 2) : 16 * random_int(1, 5),
+        queries = random_int(1, 15);
     size_t padded = (size_t)t5_padded(keys), width = (size_t)head, value_stride = width + 16;
     float *k = random_floats(width * padded), *v = random_floats((size_t)(keys + 3) * value_stride);
     float *q = random_floats((size_t)queries * 130), *bias = random_floats((size_t)queries + padded);
     float *scratch = mem_new(t5_attention_scratch(keys), sizeof *scratch), *scales = random_floats(2 * padded);
     for (size_t i = 0; i < 2 * padded; i++)
         scales[i] = i % padded >= (size_t)keys ? 1e30f : fabsf(scales[i]) / 127;
-    float *out[2] = { mem_new((size_t)queries * width, sizeof(float)), mem_new((size_t)queries * width, sizeof(float)) };
-    struct t5_attention a = { .keys = as_items(k, width * padded, items), .values = as_items(v, (size_t)(keys + 3) * value_stride, items),
-        .value_stride = value_stride, .key_count = keys, .head_size = head, .items = items, .query = q, .query_stride = 130,
-        .key_scales = scales, .value_scales = scales + padded, .query_count = queries, .bias = bias + queries, .out_stride = width, .scratch = scratch };
+    float *out[2] = { mem_new((size_t)queries * width, sizeof(float)),
+                      mem_new((size_t)queries * width, sizeof(float)) };
+    struct t5_attention a = { .keys = as_items(k, width * padded, items),
+                              .values = as_items(v, (size_t)(keys + 3) * value_stride, items),
+                              .value_stride = value_stride, .key_count = keys, .head_size = head, .items = items,
+                              .query = q, .query_stride = 130, .key_scales = scales, .value_scales = scales + padded,
+                              .query_count = queries, .bias = bias + queries, .out_stride = width, .scratch = scratch };
     for (int t = 0; t < table_count; t++) {
         a.out = out[t > 0];
         tables[t]->attention(&a);
@@ -316,7 +318,8 @@ static void check_attention(enum t5_items items)
         tables[t]->attention(&one);
         assert_memory_equal(alone, a.out + (size_t)i * width, width * sizeof *alone);
     }
-    mem_free(k), mem_free(v), mem_free(q), mem_free(bias), mem_free(scratch), mem_free(scales), mem_free(out[0]), mem_free(out[1]);
+    mem_free(k), mem_free(v), mem_free(q), mem_free(bias), mem_free(scratch), mem_free(scales);
+    mem_free(out[0]), mem_free(out[1]);
     mem_free((void *)(uintptr_t)a.keys), mem_free((void *)(uintptr_t)a.values);
 }
 
@@ -330,24 +333,28 @@ static void test_attention(void **state)
 static void check_history(enum t5_items items)
 {
     bool bytes = items == T5_ITEMS_INT8;
-    int slots = random_int(1, 8), length = random_int(1, 100), head = bytes ? 64 * random_int(1, 2) : 16 * random_int(1, 5);
+    int slots = random_int(1, 8), length = random_int(1, 100),
+        head = bytes ? 64 * random_int(1, 2) : 16 * random_int(1, 5);
     int queries = random_int(1, slots);
     size_t count = (size_t)length * (size_t)slots * 2 * (size_t)head;
-    float *kept = random_floats(count), *scales = random_floats(count), *q = random_floats((size_t)queries * 130), *bias = random_floats((size_t)length + T5_BLOCK);
+    float *kept = random_floats(count), *scales = random_floats(count), *q = random_floats((size_t)queries * 130),
+          *bias = random_floats((size_t)length + T5_BLOCK);
     uint8_t *slot = mem_new((size_t)queries * 100, 1);
     for (size_t i = 0; i < count; i++)
         scales[i] = fabsf(scales[i]) / 127;
     for (int i = 0; i < queries * 100; i++)
         slot[i] = (uint8_t)random_int(0, slots - 1);
     float scratch[T5_HISTORY_ROWS * 4 * 128], out[2][8 * 130];
-    struct t5_history h = { .kept = as_items(kept, count, items), .scales = scales, .slot_count = slots, .length = length, .head_size = head,
-        .items = items, .slot = slot, .slot_stride = 100, .query = q, .query_stride = 130, .query_count = queries, .bias = bias,
-        .out_stride = 130, .scratch = scratch };
+    struct t5_history h = { .kept = as_items(kept, count, items), .scales = scales, .slot_count = slots,
+                            .length = length, .head_size = head, .items = items, .slot = slot, .slot_stride = 100,
+                            .query = q, .query_stride = 130, .query_count = queries, .bias = bias, .out_stride = 130,
+                            .scratch = scratch };
     for (int t = 0; t < table_count; t++) {
         h.out = out[t > 0];
         tables[t]->history(&h);
         for (int i = 0; i < queries; i++)
-            assert_close(h.out + i * 130, out[0] + i * 130, (size_t)head, attention_tolerance(items), "history", tables[t]->name);
+            assert_close(h.out + i * 130, out[0] + i * 130, (size_t)head, attention_tolerance(items), "history",
+                         tables[t]->name);
     }
     mem_free(kept), mem_free(scales), mem_free(q), mem_free(bias), mem_free(slot), mem_free((void *)(uintptr_t)h.kept);
 }
