@@ -224,7 +224,8 @@ static bool prepare(struct t5_engine *e, struct entry *entry)
                                request->params.max_length))
         return false;
     entry->generation = generation_new(e->model->config, &request->params);
-    e->texts[e->text_count++] = (struct fast_text){ request->input_ids, (int)request->input_count, entry->sequence, NULL };
+    e->texts[e->text_count++] = (struct fast_text){ request->input_ids, (int)request->input_count, entry->sequence,
+                                                    NULL };
     return true;
 }
 
@@ -312,11 +313,13 @@ static void *engine_thread(void *argument)
 static bool check_options(const struct t5_engine_options *o, struct err *err)
 {
     const struct { const char *name; int value, max; } rows[] = {
-        { "threads", o->threads, TEAM_MAX }, { "row_max", o->row_max, ROWS_MAX }, { "queue_max", o->queue_max, T5_QUEUE_MAX },
+        { "threads", o->threads, TEAM_MAX }, { "row_max", o->row_max, ROWS_MAX },
+        { "queue_max", o->queue_max, T5_QUEUE_MAX },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].value < 0 || rows[i].value > rows[i].max)
-            return err_set(err, ERR_INPUT, "%s: must be between 0 and %d, found %d", rows[i].name, rows[i].max, rows[i].value);
+            return err_set(err, ERR_INPUT, "%s: must be between 0 and %d, found %d", rows[i].name, rows[i].max,
+                           rows[i].value);
     return true;
 }
 
@@ -423,12 +426,13 @@ static bool check_request(const struct t5_engine *e, const struct t5_request *re
     if (!check_ids(e, request, err) || !t5_params_check(p, err))
         return false;
     if (p->num_beams > e->row_max)
-        return err_set(err, ERR_INPUT, "num_beams: must be between 1 and the engine's %d rows, found %d", e->row_max, p->num_beams);
+        return err_set(err, ERR_INPUT, "num_beams: must be between 1 and the engine's %d rows, found %d", e->row_max,
+                       p->num_beams);
     struct fast_sequence sequence;
     size_t size = fast_sequence_size(&sequence, e->model, (int)request->input_count, p->num_beams, p->max_length);
     if (size > CACHE_SIZE_MAX)
-        return err_set(err, ERR_TOO_LARGE, "num_beams %d times max_length %d needs %zu MB of cache, the limit is %zu", p->num_beams,
-                       p->max_length, size >> 20, CACHE_SIZE_MAX >> 20);
+        return err_set(err, ERR_TOO_LARGE, "num_beams %d times max_length %d needs %zu MB of cache, the limit is %zu",
+                       p->num_beams, p->max_length, size >> 20, CACHE_SIZE_MAX >> 20);
     return true;
 }
 

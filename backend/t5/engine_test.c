@@ -27,8 +27,8 @@ static int make_model(void **state)
         .layer_norm_epsilon = 1e-6f, .gated = true, .gelu_new = true };
     struct err err;
     snprintf(dir, sizeof dir, "/tmp/wardscribe-engine-test-XXXXXX");
-    if (!mkdtemp(dir) || !made_model_write(dir, &config, TENSOR_F32, 3, &err) || !checkpoint_open(dir, &checkpoint, &err)
-        || !t5_kernels_choose(NULL, &kernels, &err))
+    if (!mkdtemp(dir) || !made_model_write(dir, &config, TENSOR_F32, 3, &err) ||
+        !checkpoint_open(dir, &checkpoint, &err) || !t5_kernels_choose(NULL, &kernels, &err))
         fail_msg("%s", err.text);
     return 0;
 }
@@ -86,7 +86,8 @@ static void fill(struct call *call, unsigned seed)
         state = state * 1664525u + 1013904223u;
         call->ids[i] = (int32_t)(2 + (state >> 8) % 898);
     }
-    call->request = (struct t5_request){ .input_ids = call->ids, .input_count = count, .params = generation_defaults(), .done = done, .context = call };
+    call->request = (struct t5_request){ .input_ids = call->ids, .input_count = count, .params = generation_defaults(),
+                                         .done = done, .context = call };
     call->request.params.num_beams = 1 + (int)(seed % 4);
     call->request.params.max_length = 8 + (int)(seed % 40);
     call->request.params.min_length = (int)(seed % 30);
@@ -259,7 +260,8 @@ static void test_wrong_requests(void **state)
     }
     t5_engine_stop(engine);
     assert_int_equal(atomic_load(&call.answers), 0);
-    assert_false(engine_start(checkpoint, T5_FP32, kernels, &(struct t5_engine_options){ .threads = -1 }, &engine, &err));
+    assert_false(
+        engine_start(checkpoint, T5_FP32, kernels, &(struct t5_engine_options){ .threads = -1 }, &engine, &err));
     assert_non_null(strstr(err.text, "threads"));
 }
 
@@ -291,7 +293,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_company), cmocka_unit_test(test_cancellation), cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_full_queue), cmocka_unit_test(test_wrong_requests), cmocka_unit_test(test_submit_from_an_answer),
+        cmocka_unit_test(test_full_queue), cmocka_unit_test(test_wrong_requests),
+        cmocka_unit_test(test_submit_from_an_answer),
     };
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

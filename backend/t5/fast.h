@@ -82,8 +82,8 @@ struct fast_sequence {
 };
 
 /* Bytes that a request's cache takes; sets the sizes in `sequence`. */
-size_t fast_sequence_size(struct fast_sequence *sequence, const struct fast_model *model, int input_count, int slot_count,
-                          int length_max);
+size_t fast_sequence_size(struct fast_sequence *sequence, const struct fast_model *model, int input_count,
+                          int slot_count, int length_max);
 /* Keeps a larger block it already has.  False: no memory. */
 bool fast_sequence_reserve(struct fast_sequence *sequence, const struct fast_model *model, int input_count,
                            int slot_count, int length_max);
@@ -142,7 +142,8 @@ static inline int fast_words(const struct fast_model *model)
     return t5_steps(model->precision, fast_widest(model)) + T5_ALIGN / 4;
 }
 /* x (k floats) into row `row` of `rows`, in the precision of `weights`. */
-void fast_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, struct t5_rows rows, int row);
+void fast_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, struct t5_rows rows,
+               int row);
 /* The same of norm(x); `normed`: room for d_model floats. */
 void fast_norm_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, const float *norm,
                     float *normed, struct t5_rows rows, int row);

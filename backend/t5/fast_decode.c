@@ -72,7 +72,8 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
         d->scratch[t].normed = take(base, &used, (size_t)fast_widest(m) * f);
         d->scratch[t].scores = take(base, &used, scores_size() * f);
         d->scratch[t].piece = take(base, &used, rows * FAST_PIECE * f);
-        d->scratch[t].packed = (struct t5_rows){ take(base, &used, rows * words * 4), words, take(base, &used, rows * f) };
+        d->scratch[t].packed = (struct t5_rows){ take(base, &used, rows * words * 4), words,
+                                                 take(base, &used, rows * f) };
         d->scratch[t].regions = take(base, &used, rows * sizeof *d->scratch[t].regions);
     }
     return used;
@@ -129,7 +130,8 @@ static void start_rows(const struct step *s, const int32_t *tokens)
     for (int from, to; crew_take(s->crew, s->group_count, &from, &to);)
         for (int g = from; g < to; g++) {
             struct fast_group *group = &s->groups[g];
-            CHECK(group->sequence->position < group->sequence->length_max && group->row_count <= group->sequence->slot_count);
+            CHECK(group->sequence->position < group->sequence->length_max &&
+                  group->row_count <= group->sequence->slot_count);
             follow_parents(group);
             for (int i = 0; i < group->row_count; i++)
                 fast_embed(s->model, tokens ? tokens[group->row + i] : generation_token(group->generation, i),
@@ -150,8 +152,8 @@ static struct operand states(const struct step *s, const float *norm)
     return (struct operand){ s->decoder->x, norm, s->decoder->x_stride };
 }
 
-static void pack(const struct step *s, const struct operand *in, const struct t5_packed *weights, struct t5_rows rows, int row,
-                 int row_end)
+static void pack(const struct step *s, const struct operand *in, const struct t5_packed *weights, struct t5_rows rows,
+                 int row, int row_end)
 {
     for (int r = row; r < row_end; r++) {
         const float *x = in->x + (size_t)r * in->stride;
@@ -170,7 +172,8 @@ static void pack_together(const struct step *s, const struct operand *in, const 
 }
 
 /* The rows for the next pieces of a product: a member that packs them itself does so when it has its first. */
-static struct t5_rows packed_rows(const struct step *s, const struct operand *in, const struct t5_packed *weights, bool *packed)
+static struct t5_rows packed_rows(const struct step *s, const struct operand *in, const struct t5_packed *weights,
+                                  bool *packed)
 {
     if (!s->own)
         return s->decoder->packed;
@@ -181,21 +184,24 @@ static struct t5_rows packed_rows(const struct step *s, const struct operand *in
 }
 
 /* Blocks [from, to) of all rows; block `from` lands in column 0 of `out`. */
-static void multiply_blocks(const struct step *s, const struct t5_packed *weights, struct t5_rows rows, int from, int to, float *out,
-                            size_t stride, bool add)
+static void multiply_blocks(const struct step *s, const struct t5_packed *weights, struct t5_rows rows, int from,
+                            int to, float *out, size_t stride, bool add)
 {
-    t5_product(s->model->kernels, &(struct t5_product){ .weights = weights, .rows = rows, .row = s->row, .row_end = s->row_end,
-        .block = from, .block_end = to, .out = out, .out_stride = stride, .out_column = from * T5_BLOCK, .add = add,
-        .ahead = &s->scratch->ahead });
+    t5_product(s->model->kernels, &(struct t5_product){ .weights = weights, .rows = rows, .row = s->row,
+                                                        .row_end = s->row_end, .block = from, .block_end = to,
+                                                        .out = out, .out_stride = stride, .out_column = from * T5_BLOCK,
+                                                        .add = add, .ahead = &s->scratch->ahead });
 }
 
-static void multiply(const struct step *s, struct operand in, const struct t5_packed *weights, float *out, size_t stride, bool add)
+static void multiply(const struct step *s, struct operand in, const struct t5_packed *weights, float *out,
+                     size_t stride, bool add)
 {
     bool packed = false;
     if (!s->own)
         pack_together(s, &in, weights);
     for (int from, to; crew_take(s->crew, weights->blocks, &from, &to);)
-        multiply_blocks(s, weights, packed_rows(s, &in, weights, &packed), from, to, out + from * T5_BLOCK, stride, add);
+        multiply_blocks(s, weights, packed_rows(s, &in, weights, &packed), from, to, out + from * T5_BLOCK, stride,
+                        add);
 }
 
 /* wi and the gate, block by block, so that f(wi) * gate finds both in a near cache. */
@@ -229,15 +235,16 @@ static void multiply_and_activate(const struct step *s, struct operand in, const
 /* ---- attention ---- */
 
 /* The newest keys and values of one head's rows. */
-static void keep_new(const struct fast_model *m, const struct fast_group *group, struct fast_place at, const float *rows,
-                     size_t stride)
+static void keep_new(const struct fast_model *m, const struct fast_group *group, struct fast_place at,
+                     const float *rows, size_t stride)
 {
     const struct fast_sequence *q = group->sequence;
     size_t vector = (size_t)m->head_width * t5_item_size(m->items);
     size_t place = (size_t)q->position * (size_t)q->slot_count;
     for (int i = 0; i < group->row_count; i++, place++, rows += stride) {
         float ignored, *scales = at.key_scales ? at.key_scales + 2 * place : NULL;
-        m->kernels->keep(rows + m->inner, m->head_width, m->items, at.keys + 2 * place * vector, scales ? scales : &ignored);
+        m->kernels->keep(rows + m->inner, m->head_width, m->items, at.keys + 2 * place * vector,
+                         scales ? scales : &ignored);
         m->kernels->keep(rows + 2 * m->inner, m->head_width, m->items, at.keys + (2 * place + 1) * vector,
                          scales ? scales + 1 : &ignored);
     }
@@ -375,8 +382,8 @@ static void advance(const struct step *s)
 }
 
 /* The groups [from, to) by `crew`; `logits`: NULL, or where they go instead of choosing tokens. */
-static void run_step(struct fast_decoder *d, struct crew *crew, struct fast_group *groups, int from, int to, const int32_t *tokens,
-                     float *logits)
+static void run_step(struct fast_decoder *d, struct crew *crew, struct fast_group *groups, int from, int to,
+                     const int32_t *tokens, float *logits)
 {
     struct step s = { .decoder = d, .model = d->model, .crew = crew, .groups = groups + from, .group_count = to - from,
                       .row = groups[from].row, .row_end = groups[to - 1].row + groups[to - 1].row_count,
@@ -391,8 +398,8 @@ static void run_step(struct fast_decoder *d, struct crew *crew, struct fast_grou
 }
 
 /* All members share everything, or each piece is a whole step of some requests. */
-static void run_steps(struct fast_decoder *d, struct crew *crew, struct fast_group *groups, int count, const int32_t *tokens,
-                      float *logits)
+static void run_steps(struct fast_decoder *d, struct crew *crew, struct fast_group *groups, int count,
+                      const int32_t *tokens, float *logits)
 {
     int rows = groups[count - 1].row + groups[count - 1].row_count, parts = crew->count;
     if (count < parts || rows < ROWS_ALONE_MIN * parts) {
@@ -401,7 +408,8 @@ static void run_steps(struct fast_decoder *d, struct crew *crew, struct fast_gro
     }
     for (int part, end; crew_take(crew, parts, &part, &end);) {
         struct crew alone = crew_alone(crew);
-        run_step(d, &alone, groups, share_start(count, parts, part), share_start(count, parts, part + 1), tokens, logits);
+        run_step(d, &alone, groups, share_start(count, parts, part), share_start(count, parts, part + 1), tokens,
+                 logits);
     }
 }
 

@@ -61,7 +61,8 @@ static struct kept kept_at(const struct fast_encoder *e, int parity, size_t plac
     const struct kept *k = &e->kept[parity];
     size_t vector = (size_t)e->model->head_width * t5_item_size(e->items);
     return (struct kept){ k->keys + place * vector, k->values ? k->values + place * vector : NULL,
-                          k->key_scales ? k->key_scales + place : NULL, k->value_scales ? k->value_scales + place : NULL };
+                          k->key_scales ? k->key_scales + place : NULL,
+                          k->value_scales ? k->value_scales + place : NULL };
 }
 
 /* ---- memory: laid out twice, first to measure ---- */
@@ -102,10 +103,12 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
 struct fast_encoder *fast_encoder_new(const struct fast_model *model, int thread_count, int token_max, int text_max)
 {
     struct fast_encoder *e = mem_new(1, sizeof *e);
-    *e = (struct fast_encoder){ .model = model, .thread_count = thread_count, .token_max = token_max, .text_max = text_max,
+    int wide = model->ff_width > 2 * model->inner ? model->ff_width : 2 * model->inner;
+    *e = (struct fast_encoder){ .model = model, .thread_count = thread_count, .token_max = token_max,
+                                .text_max = text_max,
                                 .items = model->items == T5_ITEMS_INT8 ? T5_ITEMS_INT8 : T5_ITEMS_FP32,
                                 .x_stride = fast_stride(model->width), .qkv_stride = fast_stride(3 * model->inner),
-                                .hidden_stride = fast_stride(model->ff_width > 2 * model->inner ? model->ff_width : 2 * model->inner) };
+                                .hidden_stride = fast_stride(wide) };
     e->scratch = mem_new((size_t)thread_count, sizeof *e->scratch);
     e->spans = mem_new((size_t)text_max, sizeof *e->spans);
     e->memory_size = lay_out(e, NULL);
@@ -149,14 +152,16 @@ static void norm_and_pack(const struct pass *p, const float *norm, const struct 
 }
 
 /* Blocks [block, block_end) of all rows; the first lands in column 0 of `out`. */
-static void multiply_blocks(const struct pass *p, const struct t5_packed *weights, int block, int block_end, int rows, float *out,
-                            size_t stride, bool add)
+static void multiply_blocks(const struct pass *p, const struct t5_packed *weights, int block, int block_end, int rows,
+                            float *out, size_t stride, bool add)
 {
     t5_product(p->model->kernels, &(struct t5_product){ .weights = weights, .rows = p->scratch->packed, .row_end = rows,
-        .block = block, .block_end = block_end, .out = out, .out_stride = stride, .out_column = block * T5_BLOCK, .add = add });
+        .block = block, .block_end = block_end, .out = out, .out_stride = stride, .out_column = block * T5_BLOCK,
+        .add = add });
 }
 
-static void multiply(const struct pass *p, const struct t5_packed *weights, int rows, float *out, size_t stride, bool add)
+static void multiply(const struct pass *p, const struct t5_packed *weights, int rows, float *out, size_t stride,
+                     bool add)
 {
     multiply_blocks(p, weights, 0, weights->blocks, rows, out, stride, add);
 }
@@ -183,10 +188,11 @@ static void keep_head(const struct pass *p, int parity, struct piece piece, int 
     const struct fast_model *m = p->model;
     struct kept at = kept_at(e, parity, place_of(e, piece.text, head));
     const float *keys = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + m->inner + head * m->head_width;
-    m->kernels->keep_keys(keys, e->qkv_stride, piece.from, piece.to - piece.from, m->head_width, e->items, at.keys, at.key_scales);
+    m->kernels->keep_keys(keys, e->qkv_stride, piece.from, piece.to - piece.from, m->head_width, e->items, at.keys,
+                          at.key_scales);
     if (e->items == T5_ITEMS_INT8)
-        m->kernels->keep_values(keys + m->inner, e->qkv_stride, piece.from, piece.to - piece.from, m->head_width, e->items,
-                                at.values, at.value_scales);
+        m->kernels->keep_values(keys + m->inner, e->qkv_stride, piece.from, piece.to - piece.from, m->head_width,
+                                e->items, at.values, at.value_scales);
 }
 
 static void keys_and_values(const struct pass *p, const struct fast_layer *layer, int parity, int row, int end)
@@ -211,7 +217,8 @@ static void attend(const struct pass *p, int parity, struct piece piece, int chu
     for (int h = 0; h < m->config->head_count; h++) {
         size_t column = (size_t)(h * m->head_width);
         struct kept at = kept_at(e, parity, place_of(e, piece.text, h));
-        const float *values = e->qkv[parity] + (size_t)e->spans[piece.text].row * e->qkv_stride + 2 * (size_t)m->inner + column;
+        const float *values = e->qkv[parity] + (size_t)e->spans[piece.text].row * e->qkv_stride + 2 * (size_t)m->inner +
+                              column;
         m->kernels->attention(&(struct t5_attention){
             .keys = at.keys, .key_scales = at.key_scales, .value_scales = at.value_scales, .items = e->items,
             .values = e->items == T5_ITEMS_INT8 ? (const void *)at.values : values, .value_stride = e->qkv_stride,
@@ -219,8 +226,8 @@ static void attend(const struct pass *p, int parity, struct piece piece, int chu
             .query = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + column, .query_stride = e->qkv_stride,
             .query_count = piece.to - piece.from,
             .bias = m->encoder_bias + (size_t)h * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - piece.from,
-            .out = p->scratch->context + (size_t)(piece.row - chunk) * (size_t)m->inner + column, .out_stride = (size_t)m->inner,
-            .scratch = p->scratch->scores });
+            .out = p->scratch->context + (size_t)(piece.row - chunk) * (size_t)m->inner + column,
+            .out_stride = (size_t)m->inner, .scratch = p->scratch->scores });
     }
 }
 
@@ -254,10 +261,10 @@ static void keep_memory(const struct pass *p, int layer, struct piece piece, int
     const float *keys = p->scratch->hidden + (size_t)(piece.row - chunk) * stride, *values = keys + m->inner;
     for (int h = 0; s && h < m->config->head_count; h++) {
         struct fast_place at = fast_cross(s, m, layer, h);
-        m->kernels->keep_keys(keys + h * m->head_width, stride, piece.from, piece.to - piece.from, m->head_width, m->items,
-                              at.keys, at.key_scales);
-        m->kernels->keep_values(values + h * m->head_width, stride, piece.from, piece.to - piece.from, m->head_width, m->items,
-                                at.values, at.value_scales);
+        m->kernels->keep_keys(keys + h * m->head_width, stride, piece.from, piece.to - piece.from, m->head_width,
+                              m->items, at.keys, at.key_scales);
+        m->kernels->keep_values(values + h * m->head_width, stride, piece.from, piece.to - piece.from, m->head_width,
+                                m->items, at.values, at.value_scales);
     }
 }
 
@@ -268,7 +275,8 @@ static void keep_states(const struct pass *p, int row, int end)
         struct piece piece = piece_at(p, r, r + 1);
         if (p->texts[piece.text].states)
             m->kernels->norm(p->encoder->x + (size_t)r * p->encoder->x_stride, m->encoder_norm, m->config->d_model,
-                             m->config->layer_norm_epsilon, p->texts[piece.text].states + (size_t)piece.from * (size_t)m->width);
+                             m->config->layer_norm_epsilon,
+                             p->texts[piece.text].states + (size_t)piece.from * (size_t)m->width);
     }
 }
 
@@ -334,7 +342,8 @@ static void embed(const struct pass *p, int row, int end)
 /* Chunks for every member alike, of whole tiles. */
 static int chunk_start(const struct pass *p, int chunk)
 {
-    int row = (share_start(p->row_count, p->chunk_count, chunk) + T5_ATTENTION_ROWS - 1) / T5_ATTENTION_ROWS * T5_ATTENTION_ROWS;
+    int row = (share_start(p->row_count, p->chunk_count, chunk) + T5_ATTENTION_ROWS - 1) / T5_ATTENTION_ROWS *
+              T5_ATTENTION_ROWS;
     return row < p->row_count ? row : p->row_count;
 }
 

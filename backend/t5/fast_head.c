@@ -192,14 +192,17 @@ static void start_rows(struct fast_head *h, struct crew *crew, const struct fast
                 start_row(h, crew, &groups[g], i);
 }
 
-static void run_chunk(struct fast_head *h, const struct crew *crew, struct t5_rows states, int row, int row_end, int chunk)
+static void run_chunk(struct fast_head *h, const struct crew *crew, struct t5_rows states, int row, int row_end,
+                      int chunk)
 {
     const struct t5_packed *weights = &h->model->head;
     float *logits = h->logits + (size_t)crew->rank * (size_t)h->row_max * LOGITS_STRIDE;
     int block = chunk * CHUNK_BLOCKS, end = block + CHUNK_BLOCKS;
-    t5_product(h->model->kernels, &(struct t5_product){ .weights = weights, .rows = states, .row = row, .row_end = row_end,
-        .block = block, .block_end = end < weights->blocks ? end : weights->blocks, .out = logits, .out_stride = LOGITS_STRIDE,
-        .out_column = chunk * CHUNK });
+    t5_product(h->model->kernels, &(struct t5_product){ .weights = weights, .rows = states, .row = row,
+                                                        .row_end = row_end, .block = block,
+                                                        .block_end = end < weights->blocks ? end : weights->blocks,
+                                                        .out = logits, .out_stride = LOGITS_STRIDE,
+                                                        .out_column = chunk * CHUNK });
     for (int r = row; r < row_end; r++)
         scan(h, crew->share, r, chunk, logits + (size_t)r * LOGITS_STRIDE);
 }
@@ -250,7 +253,8 @@ static void step_groups(struct fast_head *h, struct crew *crew, struct fast_grou
         }
 }
 
-void fast_head_run(struct fast_head *head, struct crew *crew, struct t5_rows states, struct fast_group *groups, int group_count)
+void fast_head_run(struct fast_head *head, struct crew *crew, struct t5_rows states, struct fast_group *groups,
+                   int group_count)
 {
     int row = groups[0].row, row_end = groups[group_count - 1].row + groups[group_count - 1].row_count;
     start_rows(head, crew, groups, group_count);

@@ -14,6 +14,7 @@ struct fast_head;
 struct fast_head *fast_head_new(const struct fast_model *model, int thread_count, int row_max);
 void fast_head_free(struct fast_head *head);
 /* Steps every group's generation.  `states` are the packed rows. */
-void fast_head_run(struct fast_head *head, struct crew *crew, struct t5_rows states, struct fast_group *groups, int group_count);
+void fast_head_run(struct fast_head *head, struct crew *crew, struct t5_rows states, struct fast_group *groups,
+                   int group_count);
 
 #endif

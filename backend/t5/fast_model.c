@@ -64,8 +64,8 @@ static struct source *add_source(struct plan *plan, struct t5_packed *packed, in
 {
     struct fast_model *m = plan->model;
     struct source *s = &plan->sources[plan->count++];
-    *s = (struct source){ .packed = packed, .precision = m->precision, .n = sections * section, .k = k, .section = section,
-                          .config = m->config, .head_width = m->head_width };
+    *s = (struct source){ .packed = packed, .precision = m->precision, .n = sections * section, .k = k,
+                          .section = section, .config = m->config, .head_width = m->head_width };
     return s;
 }
 
@@ -220,8 +220,9 @@ static struct fast_model *model_new(const struct checkpoint *checkpoint, enum t5
     const struct t5_config *config = &checkpoint->config;
     struct fast_model *m = mem_new(1, sizeof *m);
     *m = (struct fast_model){
-        .checkpoint = checkpoint, .config = config, .kernels = kernels, .precision = fast_precision(precision, checkpoint),
-        .width = t5_padded(config->d_model), .ff_width = t5_padded(config->d_ff),
+        .checkpoint = checkpoint, .config = config, .kernels = kernels,
+        .precision = fast_precision(precision, checkpoint), .width = t5_padded(config->d_model),
+        .ff_width = t5_padded(config->d_ff),
     };
     m->items = m->precision == T5_INT8 ? T5_ITEMS_INT8 : m->precision == T5_BF16 ? T5_ITEMS_BF16 : T5_ITEMS_FP32;
     m->head_width = m->precision == T5_INT8 ? t5_padded(config->d_kv) : (config->d_kv + 15) & ~15;
@@ -243,7 +244,8 @@ bool fast_model_new(const struct checkpoint *checkpoint, enum t5_precision preci
         return err_set(err, ERR_TOO_LARGE, "d_kv: %d is above %d", checkpoint->config.d_kv, T5_HEAD_SIZE_MAX);
     struct fast_model *m = model_new(checkpoint, precision, kernels);
     struct plan plan = { .model = m, .team = team };
-    plan.sources = mem_new((size_t)(4 * m->config->layer_count + 7 * m->config->decoder_layer_count + 1), sizeof *plan.sources);
+    plan.sources = mem_new((size_t)(4 * m->config->layer_count + 7 * m->config->decoder_layer_count + 1),
+                           sizeof *plan.sources);
     list_sources(&plan);
     bool placed = place(&plan, err);
     if (placed) {
@@ -271,7 +273,8 @@ void fast_model_free(struct fast_model *model)
 
 /* ---- what both passes use ---- */
 
-void fast_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, struct t5_rows rows, int row)
+void fast_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, struct t5_rows rows,
+               int row)
 {
     uint32_t *out = rows.data + (size_t)row * rows.stride;
     switch (weights->precision) {

@@ -12,7 +12,8 @@ static size_t heads_of(const struct fast_model *m)
 /* Laid out twice: first to measure, then in the block. */
 static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsigned char *base)
 {
-    size_t item = t5_item_size(m->items), scale = m->items == T5_ITEMS_INT8 ? sizeof(float) : 0, table = (size_t)s->slot_count * (size_t)s->length_max;
+    size_t item = t5_item_size(m->items), scale = m->items == T5_ITEMS_INT8 ? sizeof(float) : 0,
+           table = (size_t)s->slot_count * (size_t)s->length_max;
     size_t heads = heads_of(m), width = (size_t)m->head_width;
     s->values_at = (size_t)t5_padded(s->input_count) * width;
     s->cross_step = s->values_at + (size_t)t5_padded((s->input_count + 3) / 4 * 4 * m->head_width);
@@ -80,6 +81,8 @@ struct fast_place fast_self(const struct fast_sequence *s, const struct fast_mod
 {
     size_t item = t5_item_size(model->items), place = (size_t)layer * (size_t)model->config->head_count + (size_t)head;
     unsigned char *kept = (unsigned char *)s->self + place * s->self_step * item;
-    float *scales = model->items == T5_ITEMS_INT8 ? s->self_scales + place * 2 * (size_t)s->slot_count * (size_t)s->length_max : NULL;
+    float *scales = model->items == T5_ITEMS_INT8
+                        ? s->self_scales + place * 2 * (size_t)s->slot_count * (size_t)s->length_max
+                        : NULL;
     return (struct fast_place){ kept, NULL, scales, NULL };
 }

@@ -86,7 +86,8 @@ static void start_requests(struct job *job, const struct request *requests, int 
 {
     for (int i = 0; i < count; i++) {
         const struct t5_params *params = &requests[i].params;
-        assert_true(fast_sequence_reserve(&job->sequences[i], job->model, requests[i].count, params->num_beams, params->max_length));
+        assert_true(fast_sequence_reserve(&job->sequences[i], job->model, requests[i].count, params->num_beams,
+                                          params->max_length));
         job->texts[i] = (struct fast_text){ requests[i].ids, requests[i].count, &job->sequences[i], NULL };
         generations[i] = generation_new(job->model->config, params);
     }
@@ -137,7 +138,8 @@ static size_t check_folder(const char *folder, const struct t5_kernels *kernels,
         struct request requests[REQUESTS_MAX];
         int n = count - from < (size_t)batch ? (int)(count - from) : batch;
         for (int i = 0; i < n; i++)
-            requests[i] = (struct request){ cases[from + (size_t)i].input_ids, (int)cases[from + (size_t)i].input_count, cases[from + (size_t)i].params };
+            requests[i] = (struct request){ cases[from + (size_t)i].input_ids, (int)cases[from + (size_t)i].input_count,
+                                            cases[from + (size_t)i].params };
         generate(job, requests, n);
         for (int i = 0; i < n; i++)
             if (!parity_same(&cases[from + (size_t)i], requests[i].out, requests[i].out_count, requests[i].score)) {
@@ -168,12 +170,15 @@ static void test_generations(void **state)
 /* ---- against the plain pass, on models made here ---- */
 
 static const struct t5_config shapes[] = {
-    { .vocab_size = 700, .d_model = 72, .d_kv = 24, .d_ff = 148, .layer_count = 3, .decoder_layer_count = 2, .head_count = 5,
-      .bucket_count = 32, .bucket_distance_max = 128, .eos_id = 1, .layer_norm_epsilon = 1e-6f, .gated = true, .gelu_new = true },
-    { .vocab_size = 1100, .d_model = 64, .d_kv = 16, .d_ff = 160, .layer_count = 2, .decoder_layer_count = 3, .head_count = 4,
-      .bucket_count = 32, .bucket_distance_max = 128, .eos_id = 1, .layer_norm_epsilon = 1e-6f, .tied = true },
-    { .vocab_size = 513, .d_model = 130, .d_kv = 64, .d_ff = 70, .layer_count = 1, .decoder_layer_count = 1, .head_count = 1,
-      .bucket_count = 16, .bucket_distance_max = 40, .eos_id = 1, .layer_norm_epsilon = 1e-6f, .gated = true },
+    { .vocab_size = 700, .d_model = 72, .d_kv = 24, .d_ff = 148, .layer_count = 3, .decoder_layer_count = 2,
+      .head_count = 5, .bucket_count = 32, .bucket_distance_max = 128, .eos_id = 1, .layer_norm_epsilon = 1e-6f,
+      .gated = true, .gelu_new = true },
+    { .vocab_size = 1100, .d_model = 64, .d_kv = 16, .d_ff = 160, .layer_count = 2, .decoder_layer_count = 3,
+      .head_count = 4, .bucket_count = 32, .bucket_distance_max = 128, .eos_id = 1, .layer_norm_epsilon = 1e-6f,
+      .tied = true },
+    { .vocab_size = 513, .d_model = 130, .d_kv = 64, .d_ff = 70, .layer_count = 1, .decoder_layer_count = 1,
+      .head_count = 1, .bucket_count = 16, .bucket_distance_max = 40, .eos_id = 1, .layer_norm_epsilon = 1e-6f,
+      .gated = true },
 };
 enum { SHAPE_COUNT = sizeof shapes / sizeof *shapes };
 static char made[SHAPE_COUNT][128];
@@ -236,9 +241,11 @@ static void check_forward(int shape, enum t5_precision precision, const struct t
     const struct t5_config *config = &checkpoint->config;
     struct plain_model *plain = plain_open(checkpoint);
     struct job *job = job_new(checkpoint, precision, kernels, 3);
-    size_t D = (size_t)config->d_model, V = (size_t)config->vocab_size, W = (size_t)job->model->width, VP = (size_t)t5_padded((int)V);
+    size_t D = (size_t)config->d_model, V = (size_t)config->vocab_size, W = (size_t)job->model->width,
+           VP = (size_t)t5_padded((int)V);
     static int32_t ids[FORWARD_TEXTS][TOKENS_MAX];
-    float *states[FORWARD_TEXTS], *found = mem_new(FORWARD_TEXTS * VP, sizeof *found), *expected = mem_new(V, sizeof *expected);
+    float *states[FORWARD_TEXTS], *found = mem_new(FORWARD_TEXTS * VP, sizeof *found);
+    float *expected = mem_new(V, sizeof *expected);
     struct plain_decoder *decoders[FORWARD_TEXTS];
     double states_off = 0, logits_off = 0;
     for (int i = 0; i < FORWARD_TEXTS; i++) {
@@ -272,7 +279,8 @@ static void check_forward(int shape, enum t5_precision precision, const struct t
             logits_off = fmax(logits_off, parity_difference(found + (size_t)i * VP, expected, V));
         }
     }
-    print_message("shape %d %s %s: states %.2g, logits %.2g off\n", shape, kernels->name, precision_names[precision], states_off, logits_off);
+    print_message("shape %d %s %s: states %.2g, logits %.2g off\n", shape, kernels->name, precision_names[precision],
+                  states_off, logits_off);
     assert_true(states_off <= most && logits_off <= most);
     for (int i = 0; i < FORWARD_TEXTS; i++)
         plain_decoder_free(decoders[i]);

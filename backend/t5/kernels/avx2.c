@@ -50,8 +50,10 @@ static inline __attribute__((always_inline)) vf8 sum_each(const vf8 *v)
 
 static inline __attribute__((always_inline)) void turn_bytes(vi8 v[4])
 {
-    __m256i a = _mm256_unpacklo_epi8((__m256i)v[0], (__m256i)v[1]), b = _mm256_unpackhi_epi8((__m256i)v[0], (__m256i)v[1]);
-    __m256i c = _mm256_unpacklo_epi8((__m256i)v[2], (__m256i)v[3]), d = _mm256_unpackhi_epi8((__m256i)v[2], (__m256i)v[3]);
+    __m256i a = _mm256_unpacklo_epi8((__m256i)v[0], (__m256i)v[1]),
+            b = _mm256_unpackhi_epi8((__m256i)v[0], (__m256i)v[1]);
+    __m256i c = _mm256_unpacklo_epi8((__m256i)v[2], (__m256i)v[3]),
+            d = _mm256_unpackhi_epi8((__m256i)v[2], (__m256i)v[3]);
     v[0] = (vi8)_mm256_unpacklo_epi16(a, c), v[1] = (vi8)_mm256_unpackhi_epi16(a, c);
     v[2] = (vi8)_mm256_unpacklo_epi16(b, d), v[3] = (vi8)_mm256_unpackhi_epi16(b, d);
 }

@@ -46,8 +46,10 @@ static inline __attribute__((always_inline)) vf16 sum_each(const vf16 *v)
 
 static inline __attribute__((always_inline)) void turn_bytes(vi16 v[4])
 {
-    __m512i a = _mm512_unpacklo_epi8((__m512i)v[0], (__m512i)v[1]), b = _mm512_unpackhi_epi8((__m512i)v[0], (__m512i)v[1]);
-    __m512i c = _mm512_unpacklo_epi8((__m512i)v[2], (__m512i)v[3]), d = _mm512_unpackhi_epi8((__m512i)v[2], (__m512i)v[3]);
+    __m512i a = _mm512_unpacklo_epi8((__m512i)v[0], (__m512i)v[1]),
+            b = _mm512_unpackhi_epi8((__m512i)v[0], (__m512i)v[1]);
+    __m512i c = _mm512_unpacklo_epi8((__m512i)v[2], (__m512i)v[3]),
+            d = _mm512_unpackhi_epi8((__m512i)v[2], (__m512i)v[3]);
     v[0] = (vi16)_mm512_unpacklo_epi16(a, c), v[1] = (vi16)_mm512_unpackhi_epi16(a, c);
     v[2] = (vi16)_mm512_unpacklo_epi16(b, d), v[3] = (vi16)_mm512_unpackhi_epi16(b, d);
 }

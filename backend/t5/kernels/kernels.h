@@ -156,11 +156,11 @@ struct t5_kernels {
     /* n floats as a vector of items. */
     void (*keep)(const float *x, int n, enum t5_items items, void *out, float *out_scale);
     /* Keys [rows][head_size] become keys first, first + 1, … of t5_attention's blocks. */
-    void (*keep_keys)(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *keys,
-                      float *scales);
+    void (*keep_keys)(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items,
+                      void *keys, float *scales);
     /* The same for values. */
-    void (*keep_values)(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *values,
-                        float *scales);
+    void (*keep_values)(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items,
+                        void *values, float *scales);
     void (*attention)(const struct t5_attention *attention);
     void (*history)(const struct t5_history *history);
     /* Of n logits: the largest, and the sum of exp(x - largest). */

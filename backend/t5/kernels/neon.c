@@ -19,7 +19,8 @@ static inline __attribute__((always_inline)) int32x4_t dot_int8(int32x4_t sum, i
 
 static inline __attribute__((always_inline)) vf4 sum_each(const vf4 *v)
 {
-    return (vf4)vpaddq_f32(vpaddq_f32((float32x4_t)v[0], (float32x4_t)v[1]), vpaddq_f32((float32x4_t)v[2], (float32x4_t)v[3]));
+    return (vf4)vpaddq_f32(vpaddq_f32((float32x4_t)v[0], (float32x4_t)v[1]),
+                           vpaddq_f32((float32x4_t)v[2], (float32x4_t)v[3]));
 }
 
 static inline __attribute__((always_inline)) vf4 dot_bf16(vf4 sum, vi4 a, vi4 w)

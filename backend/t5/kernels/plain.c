@@ -128,9 +128,10 @@ static void relu_gate(const float *x, const float *gate, int n, float *out)
 /* int8: four values of a key, or one of four keys' values, are one word. */
 static size_t key_place(enum t5_items items, int key, int d, int head_size)
 {
+    size_t block = (size_t)(key / T5_BLOCK) * (size_t)head_size, column = (size_t)(key % T5_BLOCK);
     if (items == T5_ITEMS_INT8)
-        return (((size_t)(key / T5_BLOCK) * (size_t)head_size / 4 + (size_t)(d / 4)) * T5_BLOCK + (size_t)(key % T5_BLOCK)) * 4 + (size_t)(d % 4);
-    return ((size_t)(key / T5_BLOCK) * (size_t)head_size + (size_t)d) * T5_BLOCK + (size_t)(key % T5_BLOCK);
+        return ((block / 4 + (size_t)(d / 4)) * T5_BLOCK + column) * 4 + (size_t)(d % 4);
+    return (block + (size_t)d) * T5_BLOCK + column;
 }
 
 static void keep(const float *x, int n, enum t5_items items, void *out, float *out_scale)
@@ -149,8 +150,8 @@ static void keep(const float *x, int n, enum t5_items items, void *out, float *o
         *out_scale = max / 127.0f;
 }
 
-static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *keys,
-                      float *scales)
+static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items,
+                      void *keys, float *scales)
 {
     size_t size = t5_item_size(items);
     for (int r = 0; r < rows; r++) {
@@ -172,8 +173,8 @@ static size_t value_place(enum t5_items items, int key, int d, int head_size, si
     return (size_t)key * stride + (size_t)d;
 }
 
-static void keep_values(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *values,
-                        float *scales)
+static void keep_values(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items,
+                        void *values, float *scales)
 {
     size_t size = t5_item_size(items);
     for (int r = 0; r < rows; r++) {
@@ -253,7 +254,8 @@ static void attend_one(const struct t5_attention *a, int i)
     for (int c = 0; c < a->head_size; c++) {
         out[c] = 0;
         for (int k = 0; k < a->key_count; k++)
-            out[c] += a->scratch[k] * item_at(a->values, value_place(a->items, k, c, a->head_size, a->value_stride), a->items);
+            out[c] += a->scratch[k] *
+                      item_at(a->values, value_place(a->items, k, c, a->head_size, a->value_stride), a->items);
     }
 }
 
@@ -289,7 +291,8 @@ static void look_back(const struct t5_history *h, int i)
     for (int d = 0; d < h->head_size; d++) {
         out[d] = 0;
         for (int p = 0; p < h->length; p++)
-            out[d] += h->scratch[p] * item_at(h->kept, (history_place(h, i, p) * 2 + 1) * (size_t)h->head_size + (size_t)d, h->items);
+            out[d] += h->scratch[p] *
+                      item_at(h->kept, (history_place(h, i, p) * 2 + 1) * (size_t)h->head_size + (size_t)d, h->items);
     }
 }
 

@@ -87,8 +87,8 @@ enum { AHEAD = 4096, FEW_ROWS = 4 };
 
 /* sums[rows][vectors] += rows of words times `steps` rows of weights, step_size bytes apart.  next: NULL, or
  * what is asked for meanwhile, a cache line a step. */
-INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride,
-                 const unsigned char *w, const unsigned char *next, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
+INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, size_t a_stride, const unsigned char *w,
+                 const unsigned char *next, size_t step_size, int steps, vf sums[TILE_ROWS][TILE_VECTORS])
 {
     const size_t size = vector_size(words);
     for (int s = 0; s < steps; s++, w += step_size) {
@@ -113,8 +113,8 @@ INLINE void tile(enum words words, int rows, int vectors, const uint32_t *a, siz
 
 /* The same for int8.  Its sums are integers from start to end: a compiler that has to turn vectors of
  * floats into integers and back at each step keeps them in memory. */
-INLINE void tile_int8(int rows, bool ahead, const uint32_t *a, size_t a_stride, const unsigned char *w, const unsigned char *next,
-                      int steps, vi sums[TILE_ROWS][TILE_VECTORS])
+INLINE void tile_int8(int rows, bool ahead, const uint32_t *a, size_t a_stride, const unsigned char *w,
+                      const unsigned char *next, int steps, vi sums[TILE_ROWS][TILE_VECTORS])
 {
     for (int s = 0; s < steps; s++, w += T5_STEP_SIZE) {
         if (!ahead)
@@ -172,7 +172,9 @@ INLINE const unsigned char *tile_ahead(const struct t5_product *p, int row, int 
 {
     int tile = (row - p->row) / TILE_ROWS, quarter = tile < 3 ? tile : 3;
     const unsigned char *wanted = tile > 3 ? take_ahead(p->ahead, (size_t)p->weights->steps * 64) : NULL;
-    return wanted ? wanted : p->weights->data + ((size_t)(block + 1) * T5_STEP_SIZE + (size_t)quarter * 64) * (size_t)p->weights->steps;
+    return wanted ? wanted
+                  : p->weights->data +
+                        ((size_t)(block + 1) * T5_STEP_SIZE + (size_t)quarter * 64) * (size_t)p->weights->steps;
 }
 
 /* Where a tile's results go: `add` is a constant, so that no store asks for it. */
@@ -212,8 +214,9 @@ INLINE void product_tile_int8(bool add, int rows, const struct t5_product *p, in
         for (int r = 0; r < rows; r++)
             sums[r][v] = start;
     }
-    tile_int8(rows, p->row_end - p->row <= FEW_ROWS && rows <= FEW_ROWS, p->rows.data + (size_t)row * p->rows.stride, p->rows.stride,
-              tile_weights(p->weights, block, part), tile_ahead(p, row, block), p->weights->steps, sums);
+    tile_int8(rows, p->row_end - p->row <= FEW_ROWS && rows <= FEW_ROWS, p->rows.data + (size_t)row * p->rows.stride,
+              p->rows.stride, tile_weights(p->weights, block, part), tile_ahead(p, row, block), p->weights->steps,
+              sums);
     const float *scales = p->weights->scale + column, *row_scales = p->rows.scale + row;
     const size_t stride = p->out_stride;
     float *out = tile_out(p, row, column);
@@ -474,11 +477,12 @@ INLINE void turn(size_t size, const unsigned char *rows, size_t row_size, int n,
 {
     for (int d = 0; d < head_size; d++)
         for (int i = 0; i < n; i++)
-            memcpy(out + ((size_t)d * T5_BLOCK + (size_t)i) * size, rows + (size_t)i * row_size + (size_t)d * size, size);
+            memcpy(out + ((size_t)d * T5_BLOCK + (size_t)i) * size, rows + (size_t)i * row_size + (size_t)d * size,
+                   size);
 }
 
-static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *keys,
-                      float *scales)
+static void keep_keys(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items,
+                      void *keys, float *scales)
 {
     unsigned char kept[T5_BLOCK * KEEP_HEAD_SIZE_MAX * sizeof(float)];
     size_t size = t5_item_size(items), row_size = (size_t)head_size * size;
@@ -487,7 +491,8 @@ static void keep_keys(const float *x, size_t stride, int first, int rows, int he
         int key = first + r, place = key % T5_BLOCK;
         n = T5_BLOCK - place < rows - r ? T5_BLOCK - place : rows - r;
         for (int i = 0; i < n; i++)
-            keep(x + (size_t)(r + i) * stride, head_size, items, kept + (size_t)i * row_size, scales ? scales + key + i : NULL);
+            keep(x + (size_t)(r + i) * stride, head_size, items, kept + (size_t)i * row_size,
+                 scales ? scales + key + i : NULL);
         unsigned char *out = (unsigned char *)keys + (size_t)(key / T5_BLOCK) * row_size * T5_BLOCK;
         switch (items) {
         case T5_ITEMS_INT8: turn(4, kept, row_size, n, head_size / 4, out + place * 4); break;
@@ -531,8 +536,8 @@ static void keep_byte_values(const float *x, size_t stride, int first, int rows,
     }
 }
 
-static void keep_values(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items, void *values,
-                        float *scales)
+static void keep_values(const float *x, size_t stride, int first, int rows, int head_size, enum t5_items items,
+                        void *values, float *scales)
 {
     size_t row_size = (size_t)head_size * t5_item_size(items);
     CHECK(head_size <= KEEP_HEAD_SIZE_MAX);
@@ -657,7 +662,8 @@ INLINE vf history_score(enum words words, int head_size, const float *query, con
     return sum;
 }
 
-INLINE void history_scores(enum words words, int head_size, const struct t5_history *h, const float *query, const uint8_t *slot)
+INLINE void history_scores(enum words words, int head_size, const struct t5_history *h, const float *query,
+                           const uint8_t *slot)
 {
     const size_t vector = (size_t)head_size * (vector_size(words) / LANES);
     for (int p = 0; p < h->length; p += LANES) {
@@ -674,8 +680,8 @@ INLINE void history_scores(enum words words, int head_size, const struct t5_hist
 }
 
 /* The next head's keys are asked for meanwhile: memory takes as long as a whole head's arithmetic. */
-INLINE void history_values(enum words words, int head_size, int vectors, const struct t5_history *h, const uint8_t *slot,
-                           int column, bool ahead, float *out)
+INLINE void history_values(enum words words, int head_size, int vectors, const struct t5_history *h,
+                           const uint8_t *slot, int column, bool ahead, float *out)
 {
     const size_t item = vector_size(words) / LANES, vector = (size_t)head_size * item;
     vf sums[4] = { { 0 } };

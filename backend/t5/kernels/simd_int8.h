@@ -80,8 +80,9 @@ INLINE void byte_scores(int rows, const struct t5_attention *a, int first, const
 {
     const size_t scores_stride = (size_t)t5_padded(a->key_count);
     for (int key = 0; key < a->key_count; key += TILE_VECTORS * LANES) {
-        const unsigned char *k = (const unsigned char *)a->keys + (size_t)(key / T5_BLOCK) * (size_t)a->head_size * T5_BLOCK
-                               + (size_t)(key % T5_BLOCK) * 4;
+        const unsigned char *k = (const unsigned char *)a->keys +
+                                 (size_t)(key / T5_BLOCK) * (size_t)a->head_size * T5_BLOCK +
+                                 (size_t)(key % T5_BLOCK) * 4;
         vi sums[TILE_ROWS][TILE_VECTORS];
         UNROLL
         for (int r = 0; r < rows; r++)
@@ -94,7 +95,8 @@ INLINE void byte_scores(int rows, const struct t5_attention *a, int first, const
             for (int v = 0; v < TILE_VECTORS; v++)
                 keys[v] = unsigned_keys(k + v * LANES * 4);
             if (first == 0)
-                ask_for((const unsigned char *)a->values + (k - (const unsigned char *)a->keys), TILE_VECTORS * LANES * 4);
+                ask_for((const unsigned char *)a->values + (k - (const unsigned char *)a->keys),
+                        TILE_VECTORS * LANES * 4);
             UNROLL
             for (int r = 0; r < rows; r++) {
                 vi word = spread_word(queries[r].items + d);
@@ -110,7 +112,8 @@ INLINE void byte_scores(int rows, const struct t5_attention *a, int first, const
                 int column = key + v * LANES;
                 vf bias = a->bias ? load(a->bias + column - (first + r)) : (vf){ 0 };
                 vf scale = load(a->key_scales + column) * queries[r].scale;
-                store(a->scratch + (size_t)r * scores_stride + column, __builtin_convertvector(sums[r][v], vf) * scale + bias);
+                store(a->scratch + (size_t)r * scores_stride + column,
+                      __builtin_convertvector(sums[r][v], vf) * scale + bias);
             }
     }
 }
@@ -142,7 +145,8 @@ INLINE void byte_digit(int rows, const struct t5_attention *a, const uint8_t *di
     }
 }
 
-INLINE void byte_values(int rows, const struct t5_attention *a, int first, const uint8_t *digits, const float *scales, int column)
+INLINE void byte_values(int rows, const struct t5_attention *a, int first, const uint8_t *digits, const float *scales,
+                        int column)
 {
     const size_t padded = (size_t)t5_padded(a->key_count);
     vi sums[TILE_ROWS][TILE_VECTORS];
@@ -236,8 +240,9 @@ INLINE void past_scores(int head_size, const struct t5_history *h, const struct 
             int32_t place = (p + i) * h->slot_count + slot[p + i];
             past.places[p + i] = place;
             past.value_scales[p + i] = h->scales[2 * (size_t)place + 1];
-            sums[i] = byte_score(head_size, query->items, start, (const unsigned char *)h->kept + (size_t)place * 2 * (size_t)head_size)
-                    * spread_f(h->scales[2 * (size_t)place]);
+            sums[i] = byte_score(head_size, query->items, start,
+                                 (const unsigned char *)h->kept + (size_t)place * 2 * (size_t)head_size) *
+                      spread_f(h->scales[2 * (size_t)place]);
         }
         for (int i = n; i < LANES; i++)
             sums[i] = sums[0], past.value_scales[p + i] = 0, past.places[p + i] = past.places[p];
@@ -246,8 +251,8 @@ INLINE void past_scores(int head_size, const struct t5_history *h, const struct 
 }
 
 /* Values of 4 positions at a time, turned so that a word holds one value of each. */
-INLINE void past_values(int head_size, const struct t5_history *h, struct past past, int column, const unsigned char *next,
-                        float scale, float *out)
+INLINE void past_values(int head_size, const struct t5_history *h, struct past past, int column,
+                        const unsigned char *next, float scale, float *out)
 {
     const size_t vector = (size_t)head_size;
     vi high[4] = { { 0 } }, low[4] = { { 0 } };
@@ -274,7 +279,8 @@ INLINE void past_values(int head_size, const struct t5_history *h, struct past p
     UNROLL
     for (int i = 0; i < 4; i++) {
         float lanes[LANES];
-        store(lanes, (__builtin_convertvector(high[i], vf) * (float)DIGIT + __builtin_convertvector(low[i], vf)) * scale);
+        store(lanes,
+              (__builtin_convertvector(high[i], vf) * (float)DIGIT + __builtin_convertvector(low[i], vf)) * scale);
         for (int part = 0; part < LANES / 4; part++)
             memcpy(out + column + 16 * part + 4 * i, lanes + 4 * part, 16);
     }
