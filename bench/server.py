@@ -1,21 +1,12 @@
 """Starts the real server for a benchmark, in a directory of its own, and stops it."""
-import json, os, pathlib, shutil, signal, socket, subprocess, tempfile, time, urllib.error, urllib.request
+import json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time, urllib.error, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 PASSWORD = "bench-only-password"
 
-
-def free_offset():
-    for offset in range(20000, 30000, 10):
-        try:
-            for port in (3000, 8001, 8002, 8003, 8004):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + offset))
-            return offset
-        except OSError:
-            continue
-    raise RuntimeError("no free ports")
+sys.path.append(str(ROOT / "tests"))  # a benchmark and a test run may share a machine
+from ports import claim_offset
 
 
 class Server:
@@ -24,7 +15,7 @@ class Server:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="wardscribe-bench-",
                                                        dir=os.environ.get("BENCH_DIR", "/var/tmp")))
         (self.directory / "password").write_text(PASSWORD)
-        self.offset = free_offset()
+        self.offset, self.claim = claim_offset()
         log = open(self.directory / "log", "wb")
         self.process = subprocess.Popen(
             [BUILD / "wardscribe", "serve", "--data-dir", self.directory / "data", "--admin-password-file",

@@ -1,8 +1,10 @@
 """Starts the real binary; nothing here is a mock."""
-import json, os, pathlib, signal, socket, subprocess, time
+import json, os, pathlib, signal, subprocess, time
 
 import httpx
 import pytest
+
+from ports import claim_offset
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = pathlib.Path(os.environ.get("WARDSCRIBE_BINARY", ROOT / "build" / "wardscribe"))
@@ -14,24 +16,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds; runs in `make test-all`")
 
 
-def free_offset():
-    """An offset at which all five ports are free."""
-    for offset in range(10000, 24000, 10):  # below 32768: a client's own port must not take ours while a ward is down
-        try:
-            for port in (3000, 8001, 8002, 8003, 8004):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + offset))
-            return offset
-        except OSError:
-            continue
-    raise RuntimeError("no free ports")
-
-
 class Ward:
     def __init__(self, directory, *arguments, source="none"):
         self.directory = pathlib.Path(directory)
         self.arguments, self.source = arguments, source
-        self.offset = free_offset()
+        self.offset, self.claim = claim_offset()  # ours as long as this object lives, also between a stop and a start
         self.process = None
         (self.directory / "password").write_text(PASSWORD + "\n")
 
