@@ -60,6 +60,7 @@ enum { STATE_SIZE_MAX = ALARM_SAVE_SIZE_MAX + sizeof(int64_t) };
 struct changes {
     struct alert *items;
     size_t count, capacity;
+    size_t tidied;                /* of these each episode is there once, in order */
 };
 
 struct engine {
@@ -140,6 +141,45 @@ static void add_changes(struct changes *to, const struct alert *alerts, size_t c
     to->count += count;
 }
 
+static int by_identity(const void *a, const void *b)
+{
+    const struct alert *x = a, *y = b;
+    if (x->patient != y->patient)
+        return x->patient < y->patient ? -1 : 1;
+    if (x->onset_us != y->onset_us)
+        return x->onset_us < y->onset_us ? -1 : 1;
+    if (x->type != y->type)
+        return (int)x->type - (int)y->type;
+    return x->version < y->version ? -1 : x->version > y->version;
+}
+
+static bool same_episode(const struct alert *a, const struct alert *b)
+{
+    return a->patient == b->patient && a->onset_us == b->onset_us && a->type == b->type;
+}
+
+/* The newest version of each, in order. */
+static void keep_newest(struct changes *changes)
+{
+    struct alert *items = changes->items;
+    size_t count = 0;
+    if (changes->count > 1)
+        qsort(items, changes->count, sizeof *items, by_identity);
+    for (size_t i = 0; i < changes->count; i++)
+        if (i + 1 == changes->count || !same_episode(&items[i], &items[i + 1]))
+            items[count++] = items[i];
+    changes->count = changes->tidied = count;
+}
+
+/* While a disk stands still an episode may change many times: only its newest version has to wait. */
+static void add_unwritten(struct engine *engine, const struct alert *alerts, size_t count)
+{
+    struct changes *unwritten = &engine->unwritten;
+    add_changes(unwritten, alerts, count);
+    if (unwritten->count > 2 * unwritten->tidied + UNIT_ALERTS_MAX)
+        keep_newest(unwritten);
+}
+
 static void keep_events(struct engine *engine, struct slot *slot, const struct alarm_events *events)
 {
     slot->dirty = true;
@@ -158,7 +198,7 @@ static void send_outbox(struct engine *engine)
         return;
     if (!stream_publish_alerts(engine->service->stream, engine->outbox.items, (uint32_t)engine->outbox.count, &err))
         log_error("alerts not published", LOG_ERR(&err));
-    add_changes(&engine->unwritten, engine->outbox.items, engine->outbox.count);
+    add_unwritten(engine, engine->outbox.items, engine->outbox.count);
     engine->outbox.count = 0;
 }
 
@@ -303,36 +343,12 @@ static void tick(struct engine *engine)
 
 /* ---- the store: what was said, and the states it comes from (a state is seq_done, then alarm_save's bytes) ---- */
 
-static int by_identity(const void *a, const void *b)
-{
-    const struct alert *x = a, *y = b;
-    if (x->patient != y->patient)
-        return x->patient < y->patient ? -1 : 1;
-    if (x->onset_us != y->onset_us)
-        return x->onset_us < y->onset_us ? -1 : 1;
-    if (x->type != y->type)
-        return (int)x->type - (int)y->type;
-    return x->version < y->version ? -1 : x->version > y->version;
-}
-
-static bool same_episode(const struct alert *a, const struct alert *b)
-{
-    return a->patient == b->patient && a->onset_us == b->onset_us && a->type == b->type;
-}
-
-/* The newest version of each, in order.  Returns how many of them go into the next unit: all of a patient or none. */
+/* How many go into the next unit: all of a patient or none. */
 static size_t pick_alerts(struct changes *unwritten)
 {
-    struct alert *items = unwritten->items;
-    size_t count = 0;
-    if (unwritten->count > 1)
-        qsort(items, unwritten->count, sizeof *items, by_identity);
-    for (size_t i = 0; i < unwritten->count; i++)
-        if (i + 1 == unwritten->count || !same_episode(&items[i], &items[i + 1]))
-            items[count++] = items[i];
-    unwritten->count = count;
-    size_t picked = count < UNIT_ALERTS_MAX ? count : UNIT_ALERTS_MAX;
-    while (picked && picked < count && items[picked].patient == items[picked - 1].patient)
+    keep_newest(unwritten);
+    size_t count = unwritten->count, picked = count < UNIT_ALERTS_MAX ? count : UNIT_ALERTS_MAX;
+    while (picked && picked < count && unwritten->items[picked].patient == unwritten->items[picked - 1].patient)
         picked++;
     return picked;
 }
@@ -365,6 +381,7 @@ static void take_alerts(struct unit *unit, struct changes *unwritten, size_t cou
         memcpy(unit->alerts, unwritten->items, count * sizeof *unit->alerts);
     unit->alert_count = count;
     unwritten->count -= count;
+    unwritten->tidied = unwritten->count;
     if (unwritten->count)
         memmove(unwritten->items, unwritten->items + count, unwritten->count * sizeof *unit->alerts);
 }
@@ -447,7 +464,7 @@ static void finish_unit(struct engine *engine, int64_t now_us)
 {
     struct unit *unit = engine->unit;
     if (atomic_load(&unit->outcome) == OUTCOME_FAILED) {
-        add_changes(&engine->unwritten, unit->alerts, unit->alert_count);
+        add_unwritten(engine, unit->alerts, unit->alert_count);
         for (size_t i = 0; i < unit->state_count; i++)
             slot_of(engine, unit->states[i].patient)->dirty = true;
         engine->cycle_at = 0;

@@ -9,9 +9,8 @@
  *             unauthenticated body is never read beyond 16 KiB nor parsed).
  * Threads:    a handler runs on the connection's network thread and must not block; a ROUTE_SLOW
  *             handler runs on the pool; one that waits for the disk (ROUTE_WRITES) on a pool of its own,
- *             so that a disk that stalls takes no thread from what is read.  A handler may http_defer() and be answered
- *             later from any
- *             thread with http_finish().
+ *             so that a disk that stalls takes no thread from what is read.  A handler may http_defer()
+ *             and be answered later from any thread with http_finish().
  * Lifetime:   request, its strings and reply live in the request's arena until the reply is sent.
  * Bounds:     see bounds.h; 413 and 429 with Retry-After at the limits. */
 #ifndef NET_HTTP_H
