@@ -6,4 +6,4 @@ name=$1
 shift
 [ -f "build-$name/build.ninja" ] || meson setup "build-$name" "$@" >/dev/null
 ninja -C "build-$name" --quiet
-meson test -C "build-$name" --print-errorlogs --no-suite slow
+meson test -C "build-$name" --print-errorlogs --no-suite slow --timeout-multiplier 5
