@@ -10,10 +10,22 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = pathlib.Path(os.environ.get("WARDSCRIBE_BINARY", ROOT / "build" / "wardscribe"))
 DATA = pathlib.Path(os.environ.get("WARDSCRIBE_DATA", ROOT.parent / "shared" / "data"))
 PASSWORD = "correct-horse-battery"
+LOOK_EVERY_S = 0.02
+PATIENCE_S = 60  # for an answer that must come: only a test that fails waits so long
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds; runs in `make test-all`")
+
+
+def eventually(look, seconds=20):
+    """What look() gives, as soon as it is true.  The limit is a number of looks and not a time of day: while the
+    machine stands still, or gives us no turn, nothing has run that could have made it true."""
+    for _ in range(int(seconds / LOOK_EVERY_S)):
+        if found := look():
+            return found
+        time.sleep(LOOK_EVERY_S)
+    raise AssertionError(f"did not happen within {seconds} s")
 
 
 class Ward:
@@ -33,16 +45,18 @@ class Ward:
             [BINARY, "serve", "--data-dir", self.directory / "data", "--admin-password-file",
              self.directory / "password", "--source", self.source, "--port-offset", str(self.offset), *self.arguments],
             stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(self.url() + "/ready", timeout=1).status_code == 200:
-                    return self
-            except httpx.HTTPError:
-                pass
-            assert self.process.poll() is None, (self.directory / "log").read_text()
-            time.sleep(0.02)
-        raise AssertionError("not ready within 20 s: " + (self.directory / "log").read_text())
+        try:
+            eventually(self.is_ready)
+        except AssertionError as error:
+            raise AssertionError((self.directory / "log").read_text()) from error
+        return self
+
+    def is_ready(self):
+        assert self.process.poll() is None, "the server has ended"
+        try:
+            return httpx.get(self.url() + "/ready", timeout=1).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def kill(self):
         self.process.kill()
@@ -50,16 +64,19 @@ class Ward:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        eventually(lambda: self.process.poll() is not None)
+        return self.process.returncode
 
     def login(self, username="admin", password=PASSWORD):
-        reply = httpx.post(self.url(8002) + "/api/auth/login", json={"username": username, "password": password})
+        reply = httpx.post(self.url(8002) + "/api/auth/login", json={"username": username, "password": password},
+                           timeout=PATIENCE_S)
         reply.raise_for_status()
         return reply.json()["access_token"]
 
     def client(self, token=None, port=3000):
         token = token or self.login()
-        return httpx.Client(base_url=self.url(port), headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        return httpx.Client(base_url=self.url(port), headers={"Authorization": f"Bearer {token}"},
+                            timeout=PATIENCE_S)
 
 
 @pytest.fixture
