@@ -146,7 +146,8 @@ def test_no_secret_reaches_the_log(tmp_path):
 
 @pytest.mark.slow
 def test_the_time_of_a_failed_login_tells_nothing(shared_ward):
-    """E5: medians over HTTP, in turns; each name once, so that the throttle stays out of it."""
+    """E5: over HTTP, in turns; each name once, so that the throttle stays out of it.  Lower quartiles: what else the
+    machine does only makes times longer."""
     times = {"known": [], "unknown": []}
     admin = shared_ward.client(port=8002)
     for i in range(25):
@@ -159,6 +160,6 @@ def test_the_time_of_a_failed_login_tells_nothing(shared_ward):
                 reply = client.post("/api/auth/login", json={"username": f"{kind}{i}", "password": "wrong wrong wrong"})
                 times[kind].append(time.perf_counter() - begin)
                 assert reply.status_code == 401
-    difference_ms = abs(statistics.median(times["known"]) - statistics.median(times["unknown"])) * 1000
-    print(f"known {statistics.median(times['known']) * 1000:.1f} ms, difference {difference_ms:.2f} ms")
-    assert difference_ms < 5
+    known, unknown = (statistics.quantiles(times[kind], n=4)[0] * 1000 for kind in ("known", "unknown"))
+    print(f"known {known:.1f} ms, unknown {unknown:.1f} ms")
+    assert abs(known - unknown) < 5
