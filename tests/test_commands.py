@@ -1,5 +1,5 @@
 """user, verify and config, on real data directories and the real binary."""
-import json, os, sqlite3, statistics, subprocess, time
+import json, os, sqlite3, subprocess, time
 
 import httpx
 import pytest
@@ -146,8 +146,8 @@ def test_no_secret_reaches_the_log(tmp_path):
 
 @pytest.mark.slow
 def test_the_time_of_a_failed_login_tells_nothing(shared_ward):
-    """E5: over HTTP, in turns; each name once, so that the throttle stays out of it.  Lower quartiles: what else the
-    machine does only makes times longer."""
+    """E5: over HTTP, in turns; each name once, so that the throttle stays out of it.  The shortest of each: what else
+    the machine does only makes times longer."""
     times = {"known": [], "unknown": []}
     admin = shared_ward.client(port=8002)
     for i in range(25):
@@ -155,11 +155,11 @@ def test_the_time_of_a_failed_login_tells_nothing(shared_ward):
                                             "role": "viewer"}).raise_for_status()
     with httpx.Client(base_url=shared_ward.url(8002)) as client:
         for i in range(25):
-            for kind in times:
+            for kind in list(times)[:: 1 if i % 2 else -1]:
                 begin = time.perf_counter()
                 reply = client.post("/api/auth/login", json={"username": f"{kind}{i}", "password": "wrong wrong wrong"})
                 times[kind].append(time.perf_counter() - begin)
                 assert reply.status_code == 401
-    known, unknown = (statistics.quantiles(times[kind], n=4)[0] * 1000 for kind in ("known", "unknown"))
+    known, unknown = (min(times[kind]) * 1000 for kind in ("known", "unknown"))
     print(f"known {known:.1f} ms, unknown {unknown:.1f} ms")
     assert abs(known - unknown) < 5
