@@ -148,10 +148,10 @@ void fast_pack(const struct fast_model *model, const struct t5_packed *weights, 
 void fast_norm_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, const float *norm,
                     float *normed, struct t5_rows rows, int row);
 void fast_embed(const struct fast_model *model, int32_t token, float *out);     /* read from the file */
-/* n of wi's (and the gate's) outputs of one row to what wo multiplies. */
-void fast_activate(const struct fast_model *model, const float *wi, const float *gate, int n, float *out);
-/* A block of wi's outputs and one of the gate's, of one row; a cache line more, as in fast_stride(). */
+/* A piece: a block of wi's outputs and one of the gate's, of one row; a cache line more, as in fast_stride(). */
 enum { FAST_PIECE = 2 * T5_BLOCK + T5_ALIGN / 4 };
+/* A piece to a block of what wo multiplies. */
+void fast_activate(const struct fast_model *model, const float *piece, float *out);
 /* From one row of `columns` floats to the next: a cache line more where rows would compete for the same places
  * of the first-level cache, which repeat every 4 KB. */
 static inline size_t fast_stride(int columns)

@@ -209,14 +209,14 @@ static void activate_block(const struct step *s, const struct t5_packed *weights
 {
     const struct fast_model *m = s->model;
     struct fast_decoder *d = s->decoder;
-    float *piece = s->scratch->piece, *gate = piece + T5_BLOCK;
+    float *piece = s->scratch->piece;
     multiply_blocks(s, weights, rows, block, block + 1, piece, FAST_PIECE, false);
     if (m->config->gated) {
         int second = m->ff_width / T5_BLOCK + block;
-        multiply_blocks(s, weights, rows, second, second + 1, gate, FAST_PIECE, false);
+        multiply_blocks(s, weights, rows, second, second + 1, piece + T5_BLOCK, FAST_PIECE, false);
     }
     for (int r = s->row; r < s->row_end; r++)
-        fast_activate(m, piece + (size_t)r * FAST_PIECE, gate + (size_t)r * FAST_PIECE, T5_BLOCK,
+        fast_activate(m, piece + (size_t)r * FAST_PIECE,
                       d->hidden + (size_t)r * d->hidden_stride + block * T5_BLOCK);
 }
 

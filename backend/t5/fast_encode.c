@@ -170,14 +170,14 @@ static void multiply(const struct pass *p, const struct t5_packed *weights, int 
 static void multiply_and_activate(const struct pass *p, const struct t5_packed *weights, int rows)
 {
     const struct fast_model *m = p->model;
-    float *piece = p->scratch->piece, *gate = piece + T5_BLOCK;
+    float *piece = p->scratch->piece;
     int blocks = m->ff_width / T5_BLOCK;
     for (int b = 0; b < blocks; b++) {
         multiply_blocks(p, weights, b, b + 1, rows, piece, FAST_PIECE, false);
         if (m->config->gated)
-            multiply_blocks(p, weights, blocks + b, blocks + b + 1, rows, gate, FAST_PIECE, false);
+            multiply_blocks(p, weights, blocks + b, blocks + b + 1, rows, piece + T5_BLOCK, FAST_PIECE, false);
         for (int r = 0; r < rows; r++)
-            fast_activate(m, piece + r * FAST_PIECE, gate + r * FAST_PIECE, T5_BLOCK,
+            fast_activate(m, piece + r * FAST_PIECE,
                           p->scratch->hidden + (size_t)r * p->encoder->hidden_stride + b * T5_BLOCK);
     }
 }

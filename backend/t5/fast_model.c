@@ -304,12 +304,11 @@ void fast_embed(const struct fast_model *model, int32_t token, float *out)
     memset(out + width, 0, ((size_t)model->width - width) * sizeof *out);
 }
 
-void fast_activate(const struct fast_model *model, const float *wi, const float *gate, int n, float *out)
+void fast_activate(const struct fast_model *model, const float *piece, float *out)
 {
-    if (!model->config->gated)
-        gate = NULL;
+    const float *gate = model->config->gated ? piece + T5_BLOCK : NULL;
     if (model->config->gelu_new)
-        model->kernels->gelu_gate(wi, gate, n, out);
+        model->kernels->gelu_gate(piece, gate, T5_BLOCK, out);
     else
-        model->kernels->relu_gate(wi, gate, n, out);
+        model->kernels->relu_gate(piece, gate, T5_BLOCK, out);
 }
