@@ -305,8 +305,9 @@ INLINE vf exponential(vf x)
 }
 #endif
 
-/* e^x for x <= 0 within 3e-6, for weights that are rounded to 14 bits: 2^n * 2^f, |f| <= 1/2, least largest
- * relative error of degree 4, fitted by weighted least squares. */
+/* e^x for x <= 0 within 3e-6, for weights that are rounded to 14 bits and for the logits' sum, whose logarithm then
+ * is that near: 2^n * 2^f, |f| <= 1/2, least largest relative error of degree 4, fitted by weighted least squares.
+ * Below -2e38, where n and f are not numbers, SCALEF gives 0. */
 #ifdef SIMD_TIMES_POWER
 INLINE vf exponential_rough(vf x)
 {
