@@ -69,14 +69,16 @@ enum { FAST_FP32_PARAMETERS_MAX = 16 << 20 };   /* 64 MB in fp32 */
  *     cross  [layer][head] { keys, values } as in t5_attention
  *     self   [layer][head][position][slot] { key, value }; a slot is the row that wrote it
  *     scales, int8: cross [layer][head][2][input padded], self [layer][head][position][slot][2]
- * Which slot a row continues at a position is in `slot`; beams are reordered there and nowhere else. */
+ * What a row continues at a position is in `place` (position * slot_count + slot); beams are reordered there and
+ * nowhere else. */
 struct fast_sequence {
     int input_count, position;              /* position: tokens in the cache */
     int slot_count, length_max;
     size_t values_at, cross_step, self_step;    /* items: of a head's values; from one head to the next */
+    size_t place_stride;                        /* length_max, padded to T5_PLACES */
     void *cross, *self;
     float *cross_scales, *self_scales;          /* NULL unless int8 */
-    uint8_t *slot[2];                       /* [slot_count][length_max]: now, and the step's new one */
+    uint32_t *place[2];                         /* [slot_count][place_stride]: now, and the step's new one */
     void *memory;
     size_t memory_size;
 };

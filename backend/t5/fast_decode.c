@@ -106,18 +106,21 @@ void fast_decoder_free(struct fast_decoder *decoder)
 
 /* ---- beams: rows continue what other rows wrote ---- */
 
+/* The new token's place is also what the places are padded with. */
 static void follow_parents(struct fast_group *group)
 {
     struct fast_sequence *s = group->sequence;
-    size_t length = (size_t)s->length_max, position = (size_t)s->position;
+    size_t position = (size_t)s->position;
     for (int i = 0; i < group->row_count; i++) {
         int parent = group->generation && position > 0 ? generation_parent(group->generation, i) : i;
-        memcpy(s->slot[1] + (size_t)i * length, s->slot[0] + (size_t)parent * length, position);
-        s->slot[1][(size_t)i * length + position] = (uint8_t)i;
+        uint32_t *place = s->place[1] + (size_t)i * s->place_stride;
+        memcpy(place, s->place[0] + (size_t)parent * s->place_stride, position * sizeof *place);
+        for (size_t p = position; p == position || p % T5_PLACES; p++)
+            place[p] = (uint32_t)(s->position * s->slot_count + i);
     }
-    uint8_t *next = s->slot[1];
-    s->slot[1] = s->slot[0];
-    s->slot[0] = next;
+    uint32_t *next = s->place[1];
+    s->place[1] = s->place[0];
+    s->place[0] = next;
 }
 
 static float *row_of(const struct step *s, int row)
@@ -274,8 +277,8 @@ static void look_back(const struct step *s, int layer, const struct fast_group *
     keep_new(m, group, at, rows, d->qkv_stride);
     m->kernels->history(&(struct t5_history){
         .kept = at.keys, .scales = at.key_scales, .next = then.keys, .next_scales = then.key_scales,
-        .slot_count = q->slot_count, .length = q->position + 1, .head_size = m->head_width, .items = m->items,
-        .slot = q->slot[0], .slot_stride = (size_t)q->length_max,
+        .length = q->position + 1, .head_size = m->head_width, .items = m->items,
+        .place = q->place[0], .place_stride = q->place_stride,
         .query = rows, .query_stride = d->qkv_stride, .query_count = group->row_count,
         .bias = m->decoder_bias + (size_t)head * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - q->position,
         .out = d->context + (size_t)group->row * (size_t)m->inner + column, .out_stride = (size_t)m->inner,

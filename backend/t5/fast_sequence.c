@@ -15,6 +15,8 @@ static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsig
     size_t item = t5_item_size(m->items), scale = m->items == T5_ITEMS_INT8 ? sizeof(float) : 0,
            table = (size_t)s->slot_count * (size_t)s->length_max;
     size_t heads = heads_of(m), width = (size_t)m->head_width;
+    s->place_stride = ((size_t)s->length_max + T5_PLACES - 1) / T5_PLACES * T5_PLACES;
+    size_t places = (size_t)s->slot_count * s->place_stride * sizeof(uint32_t);
     s->values_at = (size_t)t5_padded(s->input_count) * width;
     s->cross_step = s->values_at + (size_t)t5_padded((s->input_count + 3) / 4 * 4 * m->head_width);
     s->self_step = table * 2 * width;
@@ -23,8 +25,8 @@ static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsig
         { &s->self, heads * s->self_step * item },
         { (void **)&s->cross_scales, heads * 2 * (size_t)t5_padded(s->input_count) * scale },
         { (void **)&s->self_scales, heads * 2 * table * scale },
-        { (void **)&s->slot[0], table },
-        { (void **)&s->slot[1], table },
+        { (void **)&s->place[0], places },
+        { (void **)&s->place[1], places },
     };
     size_t used = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

@@ -114,17 +114,18 @@ static inline size_t t5_attention_scratch(int key_count)
 }
 
 /* Self-attention of new tokens over what their rows wrote so far: position p of query i has its key at
- * kept + (p * slot_count + slot[i * slot_stride + p]) * 2 * head_size, and its value right behind it.
- * bias[p] belongs to position p; a block more may be read. */
+ * kept + place[i * place_stride + p] * 2 * head_size, and its value right behind it.
+ * bias[p] belongs to position p; a block more may be read.  Places are padded to T5_PLACES with any that are kept. */
+enum { T5_PLACES = 16 };
 struct t5_history {
     const void *kept;
-    const float *scales;         /* int8: of key and value, two for each position and slot */
+    const float *scales;         /* int8: of key and value, two for each place */
     const void *next;            /* NULL, or the next call's `kept`: asked for ahead, as are its scales */
     const float *next_scales;
-    int slot_count, length, head_size;
+    int length, head_size;
     enum t5_items items;
-    const uint8_t *slot;
-    size_t slot_stride;
+    const uint32_t *place;
+    size_t place_stride;
     const float *query, *bias;
     size_t query_stride;
     int query_count;

@@ -345,6 +345,7 @@ static void test_attention(void **state)
 
 static void check_history(enum t5_items items)
 {
+    enum { STRIDE = 7 * T5_PLACES };
     bool bytes = items == T5_ITEMS_INT8;
     int slots = random_int(1, 8), length = random_int(1, 100),
         head = bytes ? 64 * random_int(1, 2) : 16 * random_int(1, 5);
@@ -352,14 +353,14 @@ static void check_history(enum t5_items items)
     size_t count = (size_t)length * (size_t)slots * 2 * (size_t)head;
     float *kept = random_floats(count), *scales = random_floats(count), *q = random_floats((size_t)queries * 130),
           *bias = random_floats((size_t)length + T5_BLOCK);
-    uint8_t *slot = mem_new((size_t)queries * 100, 1);
+    uint32_t *place = mem_new((size_t)queries * STRIDE, sizeof *place);
     for (size_t i = 0; i < count; i++)
         scales[i] = fabsf(scales[i]) / 127;
-    for (int i = 0; i < queries * 100; i++)
-        slot[i] = (uint8_t)random_int(0, slots - 1);
+    for (int i = 0; i < queries * STRIDE; i++)
+        place[i] = (uint32_t)((i % STRIDE < length ? i % STRIDE * slots : 0) + random_int(0, slots - 1));
     float scratch[T5_HISTORY_ROWS * 4 * 128], out[2][8 * 130];
-    struct t5_history h = { .kept = as_items(kept, count, items), .scales = scales, .slot_count = slots,
-                            .length = length, .head_size = head, .items = items, .slot = slot, .slot_stride = 100,
+    struct t5_history h = { .kept = as_items(kept, count, items), .scales = scales, .length = length,
+                            .head_size = head, .items = items, .place = place, .place_stride = STRIDE,
                             .query = q, .query_stride = 130, .query_count = queries, .bias = bias, .out_stride = 130,
                             .scratch = scratch };
     for (int t = 0; t < table_count; t++) {
@@ -368,14 +369,20 @@ static void check_history(enum t5_items items)
         for (int i = 0; i < queries; i++)
             assert_close(h.out + i * 130, out[0] + i * 130, (size_t)head, attention_tolerance(items), "history",
                          tables[t]->name);
+        struct t5_history one = h;
+        int i = random_int(0, queries - 1);
+        float alone[130];
+        one.query += i * 130, one.query_count = 1, one.place += i * STRIDE, one.out = alone;
+        tables[t]->history(&one);
+        assert_memory_equal(alone, h.out + i * 130, (size_t)head * sizeof *alone);
     }
-    mem_free(kept), mem_free(scales), mem_free(q), mem_free(bias), mem_free(slot), mem_free((void *)(uintptr_t)h.kept);
+    mem_free(kept), mem_free(scales), mem_free(q), mem_free(bias), mem_free(place), mem_free((void *)(uintptr_t)h.kept);
 }
 
 static void test_history(void **state)
 {
     (void)state;
-    for (int round = 0; round < 100; round++)
+    for (int round = 0; round < 300; round++)
         check_history((enum t5_items)(round % 3));
 }
 

@@ -267,8 +267,7 @@ static void attention(const struct t5_attention *a)
 
 static size_t history_place(const struct t5_history *h, int query, int position)
 {
-    size_t slot = h->slot[(size_t)query * h->slot_stride + (size_t)position];
-    return (size_t)position * (size_t)h->slot_count + slot;
+    return h->place[(size_t)query * h->place_stride + (size_t)position];
 }
 
 static void look_back(const struct t5_history *h, int i)

@@ -644,9 +644,9 @@ static void attention(const struct t5_attention *a)
 }
 
 /* `head_size` is a constant where it is the usual 64, so that loops over it unroll. */
-INLINE const unsigned char *history_at(const struct t5_history *h, const uint8_t *slot, int position, size_t vector)
+INLINE const unsigned char *history_at(const struct t5_history *h, const uint32_t *place, int position, size_t vector)
 {
-    return (const unsigned char *)h->kept + ((size_t)position * (size_t)h->slot_count + slot[position]) * 2 * vector;
+    return (const unsigned char *)h->kept + (size_t)place[position] * 2 * vector;
 }
 
 /* The value is asked for while its key is read: the weights need all keys first. */
@@ -664,14 +664,14 @@ INLINE vf history_score(enum words words, int head_size, const float *query, con
 }
 
 INLINE void history_scores(enum words words, int head_size, const struct t5_history *h, const float *query,
-                           const uint8_t *slot)
+                           const uint32_t *place)
 {
     const size_t vector = (size_t)head_size * (vector_size(words) / LANES);
     for (int p = 0; p < h->length; p += LANES) {
         vf sums[LANES];
         int n = h->length - p < LANES ? h->length - p : LANES;
         for (int i = 0; i < n; i++)
-            sums[i] = history_score(words, head_size, query, history_at(h, slot, p + i, vector));
+            sums[i] = history_score(words, head_size, query, history_at(h, place, p + i, vector));
         for (int i = n; i < LANES; i++)
             sums[i] = sums[0];
         store(h->scratch + p, SIMD_SUMS(sums));
@@ -682,12 +682,12 @@ INLINE void history_scores(enum words words, int head_size, const struct t5_hist
 
 /* The next head's keys are asked for meanwhile: memory takes as long as a whole head's arithmetic. */
 INLINE void history_values(enum words words, int head_size, int vectors, const struct t5_history *h,
-                           const uint8_t *slot, int column, bool ahead, float *out)
+                           const uint32_t *place, int column, bool ahead, float *out)
 {
     const size_t item = vector_size(words) / LANES, vector = (size_t)head_size * item;
     vf sums[4] = { { 0 } };
     for (int p = 0; p < h->length; p++) {
-        const unsigned char *key = history_at(h, slot, p, vector), *value = key + vector + (size_t)column * item;
+        const unsigned char *key = history_at(h, place, p, vector), *value = key + vector + (size_t)column * item;
         for (size_t i = 0; ahead && i < vector; i += 64)
             __builtin_prefetch((const unsigned char *)h->next + (key - (const unsigned char *)h->kept) + i);
         UNROLL
@@ -702,15 +702,15 @@ INLINE void history_values(enum words words, int head_size, int vectors, const s
 INLINE void history_of(enum words words, int head_size, const struct t5_history *h)
 {
     for (int q = 0; q < h->query_count; q++) {
-        const uint8_t *slot = h->slot + (size_t)q * h->slot_stride;
+        const uint32_t *place = h->place + (size_t)q * h->place_stride;
         float *out = h->out + (size_t)q * h->out_stride;
-        history_scores(words, head_size, h, h->query + (size_t)q * h->query_stride, slot);
+        history_scores(words, head_size, h, h->query + (size_t)q * h->query_stride, place);
         softmax(h->scratch, h->length);
         int column = 0;
         for (; column + 4 * LANES <= head_size; column += 4 * LANES)
-            history_values(words, head_size, 4, h, slot, column, q == 0 && column == 0 && h->next, out);
+            history_values(words, head_size, 4, h, place, column, q == 0 && column == 0 && h->next, out);
         for (; column < head_size; column += LANES)
-            history_values(words, head_size, 1, h, slot, column, q == 0 && column == 0 && h->next, out);
+            history_values(words, head_size, 1, h, place, column, q == 0 && column == 0 && h->next, out);
     }
 }
 
