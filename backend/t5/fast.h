@@ -91,6 +91,12 @@ bool fast_sequence_reserve(struct fast_sequence *sequence, const struct fast_mod
                            int slot_count, int length_max);
 void fast_sequence_free(struct fast_sequence *sequence);
 
+/* int8: scales of a head's keys and values; the heads of a layer follow each other. */
+static inline size_t fast_cross_scales(const struct fast_sequence *sequence)
+{
+    return 2 * (size_t)t5_padded(sequence->input_count);
+}
+
 /* Where one head of one layer is. */
 struct fast_place {
     unsigned char *keys, *values;           /* self: keys are `kept` */

@@ -18,7 +18,7 @@ struct scratch {                 /* of one member */
     float *normed, *scores;
     float *piece;                /* [row_max][FAST_PIECE]: of the hidden layer, before the gate */
     struct t5_rows packed;
-    struct t5_region *regions;   /* [row_max]: of each request */
+    struct t5_region *regions;   /* [2 * row_max]: of each request */
     struct t5_ahead ahead;
 };
 
@@ -74,7 +74,7 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
         d->scratch[t].piece = take(base, &used, rows * FAST_PIECE * f);
         d->scratch[t].packed = (struct t5_rows){ take(base, &used, rows * words * 4), words,
                                                  take(base, &used, rows * f) };
-        d->scratch[t].regions = take(base, &used, rows * sizeof *d->scratch[t].regions);
+        d->scratch[t].regions = take(base, &used, 2 * rows * sizeof *d->scratch[t].regions);
     }
     return used;
 }
@@ -338,13 +338,16 @@ static void ask_for_layer(const struct step *s, int layer)
 {
     const struct fast_model *m = s->model;
     struct t5_region *regions = s->scratch->regions;
-    size_t heads = (size_t)m->config->head_count * t5_item_size(m->items);
-    int count = layer < m->config->decoder_layer_count ? s->group_count : 0;
-    for (int g = 0; g < count; g++) {
+    size_t heads = (size_t)m->config->head_count, vectors = heads * t5_item_size(m->items);
+    int groups = layer < m->config->decoder_layer_count ? s->group_count : 0, n = 0;
+    for (int g = 0; g < groups; g++) {
         const struct fast_sequence *q = s->groups[g].sequence;
-        regions[g] = (struct t5_region){ fast_cross(q, m, layer, 0).keys, heads * q->cross_step };
+        struct fast_place first = fast_cross(q, m, layer, 0);
+        regions[n++] = (struct t5_region){ first.keys, vectors * q->cross_step };
+        if (first.key_scales)
+            regions[n++] = (struct t5_region){ first.key_scales, heads * fast_cross_scales(q) * sizeof(float) };
     }
-    s->scratch->ahead = (struct t5_ahead){ .regions = regions, .count = count };
+    s->scratch->ahead = (struct t5_ahead){ .regions = regions, .count = n };
 }
 
 /* ---- the step ---- */

@@ -23,7 +23,7 @@ static size_t lay_out(struct fast_sequence *s, const struct fast_model *m, unsig
     const struct { void **at; size_t size; } parts[] = {
         { &s->cross, heads * s->cross_step * item },
         { &s->self, heads * s->self_step * item },
-        { (void **)&s->cross_scales, heads * 2 * (size_t)t5_padded(s->input_count) * scale },
+        { (void **)&s->cross_scales, heads * fast_cross_scales(s) * scale },
         { (void **)&s->self_scales, heads * 2 * table * scale },
         { (void **)&s->place[0], places },
         { (void **)&s->place[1], places },
@@ -60,7 +60,7 @@ bool fast_sequence_reserve(struct fast_sequence *s, const struct fast_model *mod
     if (s->memory)
         (void)lay_out(s, model, s->memory);
     if (s->memory && model->items == T5_ITEMS_INT8)   /* the pads are read, and must not be NaN */
-        memset(s->cross_scales, 0, heads_of(model) * 2 * (size_t)t5_padded(s->input_count) * sizeof *s->cross_scales);
+        memset(s->cross_scales, 0, heads_of(model) * fast_cross_scales(s) * sizeof *s->cross_scales);
     return s->memory != NULL;
 }
 
@@ -73,10 +73,11 @@ void fast_sequence_free(struct fast_sequence *sequence)
 struct fast_place fast_cross(const struct fast_sequence *s, const struct fast_model *model, int layer, int head)
 {
     size_t item = t5_item_size(model->items), place = (size_t)layer * (size_t)model->config->head_count + (size_t)head;
-    size_t padded = (size_t)t5_padded(s->input_count);
     unsigned char *keys = (unsigned char *)s->cross + place * s->cross_step * item;
-    float *scales = model->items == T5_ITEMS_INT8 ? s->cross_scales + place * 2 * padded : NULL;
-    return (struct fast_place){ keys, keys + s->values_at * item, scales, scales ? scales + padded : NULL };
+    size_t scales = fast_cross_scales(s);
+    float *key_scales = model->items == T5_ITEMS_INT8 ? s->cross_scales + place * scales : NULL;
+    return (struct fast_place){ keys, keys + s->values_at * item, key_scales,
+                                key_scales ? key_scales + scales / 2 : NULL };
 }
 
 struct fast_place fast_self(const struct fast_sequence *s, const struct fast_model *model, int layer, int head)
