@@ -155,7 +155,9 @@ void fast_pack(const struct fast_model *model, const struct t5_packed *weights, 
 /* The same of norm(x); `normed`: room for d_model floats. */
 void fast_norm_pack(const struct fast_model *model, const struct t5_packed *weights, const float *x, const float *norm,
                     float *normed, struct t5_rows rows, int row);
-void fast_embed(const struct fast_model *model, int32_t token, float *out);     /* read from the file */
+/* Read where the file is mapped: rows that are used stay mapped, 64 KB a fault, and count as this process's memory
+ * (pages of the file, shared and given back under pressure).  Reading the file for each row costs a call of 1.6 us. */
+void fast_embed(const struct fast_model *model, int32_t token, float *out);
 /* A piece: a block of wi's outputs and one of the gate's, of one row; a cache line more, as in fast_stride(). */
 enum { FAST_PIECE = 2 * T5_BLOCK + T5_ALIGN / 4 };
 /* A piece to a block of what wo multiplies. */

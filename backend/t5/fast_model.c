@@ -300,7 +300,7 @@ void fast_norm_pack(const struct fast_model *model, const struct t5_packed *weig
 void fast_embed(const struct fast_model *model, int32_t token, float *out)
 {
     size_t width = (size_t)model->config->d_model;
-    tensor_fetch_f32(model->checkpoint->embedding, (size_t)token * width, width, out);
+    tensor_read_f32(model->checkpoint->embedding, (size_t)token * width, width, out);
     memset(out + width, 0, ((size_t)model->width - width) * sizeof *out);
 }
 

@@ -18,7 +18,6 @@ struct safetensors {
     const uint8_t *bytes;
     size_t size;
     bool mapped;
-    int fd;                       /* 0: not of a file */
     struct json *header;          /* names and notes are borrowed from it */
     const struct json *notes;     /* NULL: none */
     struct tensor *tensors;       /* sorted by name */
@@ -193,10 +192,6 @@ static bool finish_open(struct safetensors *file, struct safetensors **out, stru
         safetensors_close(file);
         return false;
     }
-    for (size_t i = 0; i < file->count; i++) {
-        file->tensors[i].fd = file->fd;
-        file->tensors[i].offset = (size_t)((const uint8_t *)file->tensors[i].data - file->bytes);
-    }
     *out = file;
     return true;
 }
@@ -223,10 +218,9 @@ static bool map_file(const char *path, struct safetensors *file, struct err *err
         void *bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_SHARED, fd, 0);
         ok = bytes != MAP_FAILED || err_set_errno(err, ERR_IO, errno, "cannot map");
         if (ok)
-            *file = (struct safetensors){ .bytes = bytes, .size = (size_t)about.st_size, .mapped = true, .fd = fd };
+            *file = (struct safetensors){ .bytes = bytes, .size = (size_t)about.st_size, .mapped = true };
     }
-    if (!ok)
-        close(fd);
+    close(fd);
     return ok;
 }
 
@@ -248,8 +242,6 @@ void safetensors_close(struct safetensors *file)
     mem_free(file->tensors);
     if (file->mapped)
         munmap((void *)(uintptr_t)file->bytes, file->size);
-    if (file->fd > 0)
-        close(file->fd);
     mem_free(file);
 }
 

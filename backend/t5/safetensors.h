@@ -37,8 +37,6 @@ struct tensor {
     size_t shape[TENSOR_RANK_MAX];
     size_t count;                      /* items: the product of the shape */
     const void *data;
-    int fd;                            /* of the file, for tensor_fetch_f32(); 0: memory alone */
-    size_t offset;                     /* of `data` in it */
 };
 
 /* A tensor over memory of the caller; `rank` sizes follow. */
@@ -47,9 +45,6 @@ void tensor_shape_text(const struct tensor *tensor, char out[96]);   /* "[32128,
 bool tensor_is_aligned(const struct tensor *tensor);    /* `data` may be read as an array of its type */
 /* Items [from, from + count) as fp32.  F32, F16, BF16 and F64 only (CHECK). */
 void tensor_read_f32(const struct tensor *tensor, size_t from, size_t count, float *out);
-/* The same numbers, copied out of the file instead of its mapping: the pages around them, of which a fault
- * brings 64 KB, do not become this process's memory. */
-void tensor_fetch_f32(const struct tensor *tensor, size_t from, size_t count, float *out);
 /* The same for I32 and I64; a value outside int32_t is a CHECK. */
 void tensor_read_i32(const struct tensor *tensor, size_t from, size_t count, int32_t *out);
 

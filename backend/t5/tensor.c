@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -79,23 +78,6 @@ void tensor_read_f32(const struct tensor *tensor, size_t from, size_t count, flo
         return;
     default:
         CHECK(tensor->type <= TENSOR_F64);   /* the float types come first */
-    }
-}
-
-void tensor_fetch_f32(const struct tensor *tensor, size_t from, size_t count, float *out)
-{
-    enum { AT_ONCE = 1024 };        /* a row of T5's usual sizes in one call */
-    uint8_t bytes[AT_ONCE * sizeof(double)];
-    size_t item = tensor_type_size(tensor->type);
-    CHECK(from <= tensor->count && count <= tensor->count - from);
-    for (size_t n; count > 0; from += n, out += n, count -= n) {
-        n = count < AT_ONCE ? count : AT_ONCE;
-        ssize_t got = tensor->fd > 0 ? pread(tensor->fd, bytes, n * item, (off_t)(tensor->offset + from * item)) : -1;
-        struct tensor read = tensor_of(tensor->name, tensor->type, bytes, 1, n);
-        if (got == (ssize_t)(n * item))
-            tensor_read_f32(&read, 0, n, out);
-        else
-            tensor_read_f32(tensor, from, n, out);      /* the mapping says what is wrong, or has it */
     }
 }
 
