@@ -306,9 +306,12 @@ void fast_embed(const struct fast_model *model, int32_t token, float *out)
 
 void fast_activate(const struct fast_model *model, const float *piece, float *out)
 {
+    const struct t5_kernels *k = model->kernels;
     const float *gate = model->config->gated ? piece + T5_BLOCK : NULL;
-    if (model->config->gelu_new)
-        model->kernels->gelu_gate(piece, gate, T5_BLOCK, out);
+    if (!model->config->gelu_new)
+        k->relu_gate(piece, gate, T5_BLOCK, out);
+    else if (model->precision == T5_FP32)
+        k->gelu_gate(piece, gate, T5_BLOCK, out);
     else
-        model->kernels->relu_gate(piece, gate, T5_BLOCK, out);
+        k->gelu_gate_rough(piece, gate, T5_BLOCK, out);
 }

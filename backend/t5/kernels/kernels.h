@@ -153,6 +153,8 @@ struct t5_kernels {
     void (*norm_int8)(const float *x, const float *weight, int n, float epsilon, uint32_t *out, float *out_scale);
     /* f(x) * gate, or f(x) where gate is NULL; in place is fine */
     void (*gelu_gate)(const float *x, const float *gate, int n, float *out);  /* gelu_new */
+    /* The same within 5e-6, for what is rounded afterwards. */
+    void (*gelu_gate_rough)(const float *x, const float *gate, int n, float *out);
     void (*relu_gate)(const float *x, const float *gate, int n, float *out);
     /* n floats as a vector of items. */
     void (*keep)(const float *x, int n, enum t5_items items, void *out, float *out_scale);

@@ -178,6 +178,8 @@ static void test_rows(void **state)
             assert_close(b, a, (size_t)n, 1e-6f, "gelu_gate", tables[t]->name);
             tables[0]->gelu_gate(x, NULL, n, a), tables[t]->gelu_gate(x, NULL, n, b);
             assert_close(b, a, (size_t)n, 1e-6f, "gelu", tables[t]->name);
+            tables[0]->gelu_gate(x, w, n, a), tables[t]->gelu_gate_rough(x, w, n, b);
+            assert_close(b, a, (size_t)n, 5e-6f, "gelu_gate_rough", tables[t]->name);
             tables[0]->relu_gate(x, w, n, a), tables[t]->relu_gate(x, w, n, b);
             assert_close(b, a, (size_t)n, 0, "relu_gate", tables[t]->name);
             tables[0]->relu_gate(x, NULL, n, a), tables[t]->relu_gate(x, NULL, n, b);

@@ -329,6 +329,7 @@ const struct t5_kernels t5_kernels_plain = {
     .norm = norm,
     .norm_int8 = norm_int8,
     .gelu_gate = gelu_gate,
+    .gelu_gate_rough = gelu_gate,
     .relu_gate = relu_gate,
     .keep = keep,
     .keep_keys = keep_keys,

@@ -434,19 +434,25 @@ static void norm_int8(const float *x, const float *weight, int n, float epsilon,
 }
 
 /* gelu_new(x) = x/2 (1 + tanh u) = x / (1 + e^-2u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
-INLINE vf gelu_new(vf x)
+INLINE vf gelu_new(bool rough, vf x)
 {
-    vf twice_u = x * (1.5957691216057308f + 0.07135481627f * (x * x));
-    return x / (1.0f + exponential(-twice_u));
+    vf minus_twice_u = x * (-1.5957691216057308f - 0.07135481627f * (x * x));
+    return x / (1.0f + (rough ? exponential_rough(minus_twice_u) : exponential(minus_twice_u)));
 }
 
-static void gelu_gate(const float *x, const float *gate, int n, float *out)
+INLINE void gelu_gate_of(bool rough, const float *x, const float *gate, int n, float *out)
 {
     int i = 0;
     for (; i + LANES <= n; i += LANES)
-        store(out + i, gelu_new(load(x + i)) * (gate ? load(gate + i) : spread_f(1.0f)));
+        store(out + i, gelu_new(rough, load(x + i)) * (gate ? load(gate + i) : spread_f(1.0f)));
     for (; i < n; i++)
-        out[i] = gelu_new(spread_f(x[i]))[0] * (gate ? gate[i] : 1.0f);
+        out[i] = gelu_new(rough, spread_f(x[i]))[0] * (gate ? gate[i] : 1.0f);
+}
+
+static void gelu_gate(const float *x, const float *gate, int n, float *out) { gelu_gate_of(false, x, gate, n, out); }
+static void gelu_gate_rough(const float *x, const float *gate, int n, float *out)
+{
+    gelu_gate_of(true, x, gate, n, out);
 }
 
 static void relu_gate(const float *x, const float *gate, int n, float *out)
@@ -783,6 +789,7 @@ const struct t5_kernels SIMD_TABLE = {
     .norm = norm,
     .norm_int8 = norm_int8,
     .gelu_gate = gelu_gate,
+    .gelu_gate_rough = gelu_gate_rough,
     .relu_gate = relu_gate,
     .keep = keep,
     .keep_keys = keep_keys,
