@@ -1,8 +1,10 @@
 #include "t5/fast_head.h"
 
 #include "base/mem.h"
+#include "t5/half.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
     CHUNK_BLOCKS = 8, CHUNK = CHUNK_BLOCKS * T5_BLOCK, LOGITS_STRIDE = CHUNK + T5_ALIGN / 4,
@@ -11,14 +13,8 @@ enum {
     SPECIAL_MAX = T5_TOKENS_MAX + 1,        /* distinct tokens of a row, and </s> */
 };
 
-/* The best ordinary tokens of a row in one share of the chunks: descending, the smaller token first of equals. */
-struct best {
-    int count;
-    int special;                 /* the row's first special token that is not in an earlier chunk; NOT_LOOKED_FOR */
-    struct candidate list[KEEP_MAX];
-};
-
-struct chunk_sum { float max, sum; };
+/* The best ordinary tokens of a row in one share of the chunks: descending, then 0. */
+struct best { uint64_t keys[KEEP_MAX]; };
 
 struct row {
     int keep, special_count;
@@ -26,14 +22,26 @@ struct row {
     struct candidate *list;      /* the special tokens, then the best */
 };
 
+/* Logits of the tokens [first, first + n). */
+struct chunk {
+    int index, n;
+    int32_t first;
+    float *logits;               /* [row_max][LOGITS_STRIDE] */
+    uint64_t *above;             /* [row_max][blocks]: bits, set where one is above its row's limit */
+};
+
 struct fast_head {
     const struct fast_model *model;
     int thread_count, row_max, chunk_count;
     struct row *rows;
-    struct chunk_sum *sums;      /* [row_max][chunk_count] */
+    struct t5_log_sum *sums;     /* [chunk_count][row_max] */
     struct candidate *lists;     /* [row_max][SPECIAL_MAX + KEEP_MAX] */
-    struct best *best;           /* [thread_count][row_max]: of a share of the chunks */
+    /* [thread_count][row_max]: of a share of the chunks */
+    struct best *best;
+    float *limits;               /* the lowest of the best, NaN while there are not enough */
+    int *passed;                 /* special tokens that lie in chunks which have been seen; NOT_LOOKED_FOR */
     float *logits;               /* [thread_count][row_max][LOGITS_STRIDE] */
+    uint64_t *above;             /* [thread_count][row_max][CHUNK_BLOCKS] */
     void *memory;
     size_t memory_size;
 };
@@ -52,7 +60,10 @@ static size_t lay_out(struct fast_head *h, unsigned char *base)
     h->sums = take(base, &used, rows * (size_t)h->chunk_count, sizeof *h->sums);
     h->lists = take(base, &used, rows * (SPECIAL_MAX + KEEP_MAX), sizeof *h->lists);
     h->best = take(base, &used, threads * rows, sizeof *h->best);
+    h->limits = take(base, &used, threads * rows, sizeof *h->limits);
+    h->passed = take(base, &used, threads * rows, sizeof *h->passed);
     h->logits = take(base, &used, threads * rows * LOGITS_STRIDE, sizeof *h->logits);
+    h->above = take(base, &used, threads * rows * CHUNK_BLOCKS, sizeof *h->above);
     return used;
 }
 
@@ -76,6 +87,41 @@ void fast_head_free(struct fast_head *head)
     mem_free(head);
 }
 
+/* ---- the best ---- */
+
+/* A candidate as a number, the larger the better: the higher logit, of equals the smaller token.  0: there is none,
+ * its logit is NaN. */
+static uint64_t key_of(float logit, int32_t token)
+{
+    uint32_t bits = f32_bits(logit + 0.0f);     /* -0 becomes 0 */
+    return (uint64_t)(bits ^ (bits >> 31 ? 0xffffffff : 0x80000000)) << 32 | ~(uint32_t)token;
+}
+
+static float key_logit(uint64_t key)
+{
+    uint32_t bits = (uint32_t)(key >> 32);
+    return f32_of_bits(bits ^ (bits >> 31 ? 0x80000000 : 0xffffffff));
+}
+
+static int32_t key_token(uint64_t key)
+{
+    return (int32_t)~(uint32_t)key;
+}
+
+/* The lowest falls out.  Where a newcomer belongs cannot be foreseen: a branch costs more than a run of the list. */
+static void insert(struct best *best, int keep, uint64_t key)
+{
+    enum { RUN = 16 };
+    int i = 0;
+    while (i + RUN < keep && best->keys[i + RUN - 1] > key)
+        i += RUN;
+    for (; i < keep; i++) {
+        uint64_t kept = best->keys[i];
+        best->keys[i] = key > kept ? key : kept;
+        key = key > kept ? kept : key;
+    }
+}
+
 /* ---- one row of one chunk ---- */
 
 /* First place in the row's special tokens that is not below `token`. */
@@ -92,76 +138,102 @@ static int special_from(const struct row *row, int32_t token)
     return low;
 }
 
-static bool is_special(const struct row *row, int32_t token)
+/* `passed`: how many of them lie before the chunk; afterwards, before its end. */
+static void keep_special(const struct row *row, const struct chunk *chunk, const float *logits, int *passed)
 {
-    int at = special_from(row, token);
-    return at < row->special_count && row->special[at] == token;
+    int at = *passed == NOT_LOOKED_FOR ? special_from(row, chunk->first) : *passed;
+    for (; at < row->special_count && row->special[at] < chunk->first + chunk->n; at++)
+        row->list[at] = (struct candidate){ logits[row->special[at] - chunk->first], row->special[at] };
+    *passed = at;
 }
 
-static bool goes_before(struct candidate a, struct candidate b)
+/* A token of the chunk whose special tokens were passed last. */
+static bool is_special(const struct row *row, int passed, int32_t token)
 {
-    return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
+    while (passed > 0 && row->special[passed - 1] > token)
+        passed--;
+    return passed > 0 && row->special[passed - 1] == token;
 }
 
-/* The caller knows that it belongs among the best. */
-static void insert(struct best *best, int keep, struct candidate newcomer)
+static uint64_t bits_above(const float *x, int n, float limit)
 {
-    int at = best->count < keep ? best->count++ : keep - 1;
-    for (; at > 0 && goes_before(newcomer, best->list[at - 1]); at--)
-        best->list[at] = best->list[at - 1];
-    best->list[at] = newcomer;
+    uint64_t bits = 0;
+    for (int i = 0; i < n; i++)
+        bits |= (uint64_t)!(x[i] <= limit) << i;
+    return bits;
 }
 
-static void keep_best(const struct fast_head *h, const struct row *row, struct best *best, const float *logits,
-                      int32_t first, int n)
+/* While the list fills, the limit rises from block to block. */
+static float keep_best(const struct row *row, int passed, struct best *best, const struct chunk *chunk,
+                       const float *logits, const uint64_t *above)
 {
-    int i = 0;
-    for (; i < n && best->count < row->keep; i++)
-        if (!is_special(row, first + i))
-            insert(best, row->keep, (struct candidate){ logits[i], first + i });
-    while (i < n && (i = h->model->kernels->find_above(logits, i, n, best->list[row->keep - 1].logit)) < n) {
-        if (!is_special(row, first + i))
-            insert(best, row->keep, (struct candidate){ logits[i], first + i });
-        i++;
+    const uint64_t *lowest = &best->keys[row->keep - 1];
+    const bool filling = *lowest == 0;
+    for (int i = 0; i < chunk->n; i += T5_BLOCK) {
+        int n = chunk->n - i < T5_BLOCK ? chunk->n - i : T5_BLOCK;
+        uint64_t bits = filling ? bits_above(logits + i, n, key_logit(*lowest)) : above[i / T5_BLOCK];
+        for (; bits; bits &= bits - 1) {
+            int at = i + __builtin_ctzll(bits);
+            if (!is_special(row, passed, chunk->first + at))
+                insert(best, row->keep, key_of(logits[at], chunk->first + at));
+        }
     }
+    return key_logit(*lowest);
 }
 
-static struct best *best_of(const struct fast_head *h, int share, int r)
+/* ---- all rows of one chunk ---- */
+
+/* Of a row in a share, or on a member. */
+static size_t place_of(const struct fast_head *h, int share, int r)
 {
-    return &h->best[(size_t)share * (size_t)h->row_max + (size_t)r];
+    return (size_t)share * (size_t)h->row_max + (size_t)r;
 }
 
-static void keep_special(const struct row *row, struct best *best, const float *logits, int32_t first, int n)
+static struct t5_log_sum *sum_of(const struct fast_head *h, int chunk, int r)
 {
-    if (best->special == NOT_LOOKED_FOR)
-        best->special = special_from(row, first);
-    for (; best->special < row->special_count && row->special[best->special] < first + n; best->special++) {
-        int32_t token = row->special[best->special];
-        row->list[best->special] = (struct candidate){ logits[token - first], token };
-    }
+    return &h->sums[(size_t)chunk * (size_t)h->row_max + (size_t)r];
+}
+
+static float *logits_of(const struct chunk *chunk, int r)
+{
+    return chunk->logits + (size_t)r * LOGITS_STRIDE;
+}
+
+/* The kernels know whole blocks. */
+static void end_rows(const struct chunk *chunk, int row, int row_end)
+{
+    for (int r = row; r < row_end; r++)
+        for (int i = chunk->n; i < t5_padded(chunk->n); i++)
+            logits_of(chunk, r)[i] = -3e38f;
 }
 
 /* A share's chunks come in ascending order. */
-static void scan(const struct fast_head *h, int share, int r, int chunk, const float *logits)
+static void scan(const struct fast_head *h, int share, const struct chunk *chunk, int row, int row_end)
 {
-    const struct row *row = &h->rows[r];
-    struct best *best = best_of(h, share, r);
-    struct chunk_sum *sum = &h->sums[(size_t)r * (size_t)h->chunk_count + (size_t)chunk];
-    int32_t first = chunk * CHUNK;
-    int n = h->model->config->vocab_size - first < CHUNK ? h->model->config->vocab_size - first : CHUNK;
-    h->model->kernels->log_sum(logits, n, &sum->max, &sum->sum);
-    keep_special(row, best, logits, first, n);
-    if (best->count < row->keep || sum->max > best->list[row->keep - 1].logit)
-        keep_best(h, row, best, logits, first, n);
+    int n = t5_padded(chunk->n);
+    end_rows(chunk, row, row_end);
+    h->model->kernels->look(&(struct t5_look){ .x = logits_of(chunk, row), .stride = LOGITS_STRIDE,
+                                               .rows = row_end - row, .n = n,
+                                               .limits = &h->limits[place_of(h, share, row)],
+                                               .sums = sum_of(h, chunk->index, row), .above = chunk->above });
+    for (int r = row; r < row_end; r++)
+        keep_special(&h->rows[r], chunk, logits_of(chunk, r), &h->passed[place_of(h, share, r)]);
+    for (int r = row; r < row_end; r++) {
+        size_t at = place_of(h, share, r);
+        if (!(sum_of(h, chunk->index, r)->max <= h->limits[at]))
+            h->limits[at] = keep_best(&h->rows[r], h->passed[at], &h->best[at], chunk, logits_of(chunk, r),
+                                      chunk->above + (r - row) * (n / T5_BLOCK));
+    }
 }
 
 /* ---- the parts of a step ---- */
 
 static void start_best(const struct fast_head *h, int share, int r)
 {
-    struct best *best = best_of(h, share, r);
-    best->count = 0;
-    best->special = NOT_LOOKED_FOR;
+    size_t at = place_of(h, share, r);
+    memset(h->best[at].keys, 0, (size_t)h->rows[r].keep * sizeof *h->best[at].keys);
+    h->limits[at] = NAN;
+    h->passed[at] = NOT_LOOKED_FOR;
 }
 
 /* Nobody has seen anything of the row. */
@@ -193,18 +265,19 @@ static void start_rows(struct fast_head *h, struct crew *crew, const struct fast
 }
 
 static void run_chunk(struct fast_head *h, const struct crew *crew, struct t5_rows states, int row, int row_end,
-                      int chunk)
+                      int index)
 {
     const struct t5_packed *weights = &h->model->head;
-    float *logits = h->logits + (size_t)crew->rank * (size_t)h->row_max * LOGITS_STRIDE;
-    int block = chunk * CHUNK_BLOCKS, end = block + CHUNK_BLOCKS;
+    int block = index * CHUNK_BLOCKS, end = block + CHUNK_BLOCKS, left = weights->n - index * CHUNK;
+    struct chunk chunk = { index, left < CHUNK ? left : CHUNK, index * CHUNK,
+                           h->logits + place_of(h, crew->rank, 0) * LOGITS_STRIDE,
+                           h->above + place_of(h, crew->rank, 0) * CHUNK_BLOCKS };
     t5_product(h->model->kernels, &(struct t5_product){ .weights = weights, .rows = states, .row = row,
                                                         .row_end = row_end, .block = block,
                                                         .block_end = end < weights->blocks ? end : weights->blocks,
-                                                        .out = logits, .out_stride = LOGITS_STRIDE,
-                                                        .out_column = chunk * CHUNK });
-    for (int r = row; r < row_end; r++)
-        scan(h, crew->share, r, chunk, logits + (size_t)r * LOGITS_STRIDE);
+                                                        .out = chunk.logits, .out_stride = LOGITS_STRIDE,
+                                                        .out_column = chunk.first });
+    scan(h, crew->share, &chunk, row, row_end);
 }
 
 static void run_chunks(struct fast_head *h, struct crew *crew, struct t5_rows states, int row, int row_end)
@@ -216,12 +289,11 @@ static void run_chunks(struct fast_head *h, struct crew *crew, struct t5_rows st
 
 static float log_sum_exp(const struct fast_head *h, int r)
 {
-    const struct chunk_sum *sums = h->sums + (size_t)r * (size_t)h->chunk_count;
-    float max = sums[0].max, sum = 0;
+    float max = sum_of(h, 0, r)->max, sum = 0;
     for (int c = 1; c < h->chunk_count; c++)
-        max = sums[c].max > max ? sums[c].max : max;
+        max = sum_of(h, c, r)->max > max ? sum_of(h, c, r)->max : max;
     for (int c = 0; c < h->chunk_count; c++)
-        sum += sums[c].sum * expf(sums[c].max - max);
+        sum += sum_of(h, c, r)->sum * expf(sum_of(h, c, r)->max - max);
     return max + logf(sum);
 }
 
@@ -229,17 +301,16 @@ static float log_sum_exp(const struct fast_head *h, int r)
 static struct candidate_row merge(const struct fast_head *h, const struct crew *crew, int r)
 {
     const struct row *row = &h->rows[r];
-    struct best all;
-    all.count = 0;
+    struct best all = { 0 };
     for (int i = 0; i < crew->count; i++) {
-        const struct best *best = best_of(h, crew->count == 1 ? crew->rank : i, r);
-        for (int j = 0; j < best->count; j++)
-            if (all.count < row->keep || goes_before(best->list[j], all.list[row->keep - 1]))
-                insert(&all, row->keep, best->list[j]);
+        const struct best *best = &h->best[place_of(h, crew->count == 1 ? crew->rank : i, r)];
+        for (int j = 0; j < row->keep; j++)
+            insert(&all, row->keep, best->keys[j]);
     }
-    for (int j = 0; j < all.count; j++)
-        row->list[row->special_count + j] = all.list[j];
-    return (struct candidate_row){ row->list, (size_t)(row->special_count + all.count), log_sum_exp(h, r) };
+    int count = row->special_count;
+    for (int j = 0; j < row->keep && all.keys[j]; j++)
+        row->list[count++] = (struct candidate){ key_logit(all.keys[j]), key_token(all.keys[j]) };
+    return (struct candidate_row){ row->list, (size_t)count, log_sum_exp(h, r) };
 }
 
 static void step_groups(struct fast_head *h, struct crew *crew, struct fast_group *groups, int group_count)

@@ -46,7 +46,7 @@ static inline __attribute__((always_inline)) vf8 sum_each(const vf8 *v)
 #define SIMD_WIDEN(p) ((vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(p))), 16))
 #define SIMD_TURN_BYTES(v) turn_bytes(v)
 #define SIMD_NEAREST(v) ((vi)_mm256_cvtps_epi32((__m256)(v)))
-#define SIMD_FIRST(mask) __builtin_ctz(0x100 | _mm256_movemask_ps((__m256)(mask)))
+#define SIMD_ABOVE(v, x) (unsigned)_mm256_movemask_ps((__m256)((v) > (x)))
 
 static inline __attribute__((always_inline)) void turn_bytes(vi8 v[4])
 {

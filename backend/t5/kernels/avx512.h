@@ -15,7 +15,7 @@
 #define SIMD_LARGEST(v) _mm512_reduce_max_ps((__m512)(v))
 #define SIMD_WHOLE(v) ((vf)_mm512_roundscale_ps((__m512)(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
 #define SIMD_TIMES_POWER(v, n) ((vf)_mm512_scalef_ps((__m512)(v), (__m512)(n)))
-#define SIMD_FIRST(mask) __builtin_ctz(0x10000 | _mm512_test_epi32_mask((__m512i)(mask), (__m512i)(mask)))
+#define SIMD_ABOVE(v, x) _mm512_cmp_ps_mask((__m512)(v), _mm512_set1_ps(x), _CMP_GT_OQ)
 
 typedef float vf16 __attribute__((vector_size(64)));
 typedef int32_t vi16 __attribute__((vector_size(64)));

@@ -139,6 +139,17 @@ static inline size_t t5_history_scratch(int length)
     return T5_HISTORY_ROWS * 4 * (size_t)t5_padded(length);
 }
 
+/* What the choice of tokens asks of rows of n logits, n a multiple of 64; what lies behind a row's end is -3e38. */
+struct t5_log_sum { float max, sum; };          /* the largest, and the sum of exp(x - max) */
+struct t5_look {
+    const float *x;
+    size_t stride;
+    int rows, n;
+    const float *limits;         /* of each row */
+    struct t5_log_sum *sums;     /* of each row */
+    uint64_t *above;             /* [rows][n / 64]: a bit for each logit, set where it is above the row's limit */
+};
+
 struct t5_kernels {
     const char *name;
     void (*product_fp32)(const struct t5_product *product);
@@ -166,10 +177,7 @@ struct t5_kernels {
                         void *values, float *scales);
     void (*attention)(const struct t5_attention *attention);
     void (*history)(const struct t5_history *history);
-    /* Of n logits: the largest, and the sum of exp(x - largest). */
-    void (*log_sum)(const float *x, int n, float *out_max, float *out_sum);
-    /* First index >= from with x > threshold, else n. */
-    int (*find_above)(const float *x, int from, int n, float threshold);
+    void (*look)(const struct t5_look *look);
 };
 
 /* NULL or "": the best of this CPU.  An unknown name, or one this CPU cannot run, is ERR_INPUT; the

@@ -184,26 +184,66 @@ static void test_rows(void **state)
             assert_close(b, a, (size_t)n, 0, "relu_gate", tables[t]->name);
             tables[0]->relu_gate(x, NULL, n, a), tables[t]->relu_gate(x, NULL, n, b);
             assert_close(b, a, (size_t)n, 0, "relu", tables[t]->name);
-            float max[2], sum[2];
-            tables[0]->log_sum(x, n, &max[0], &sum[0]), tables[t]->log_sum(x, n, &max[1], &sum[1]);
-            assert_true(max[0] == max[1] && fabsf(sum[0] - sum[1]) <= 2e-6f * sum[0]);
-            for (int from = 0; from < n; from += 7)
-                assert_int_equal(tables[0]->find_above(x, from, n, 11), tables[t]->find_above(x, from, n, 11));
         }
         mem_free(x), mem_free(w), mem_free(a), mem_free(b);
     }
 }
 
-/* A logit that no softmax sees must not make the others' sum NaN. */
-static void test_log_sum_of_far_logits(void **state)
+enum { LOOK_ROWS = 5, LOOK_N = 512, LOOK_STRIDE = LOOK_N + 16 };
+struct look { struct t5_log_sum sums[LOOK_ROWS]; uint64_t above[LOOK_ROWS * LOOK_N / 64]; };
+
+/* What lies beyond the results stays as it is. */
+static struct look look(int table, const float *x, int rows, int n, const float *limits)
+{
+    struct look y;
+    memset(&y, 77, sizeof y);
+    tables[table]->look(&(struct t5_look){ .x = x, .stride = LOOK_STRIDE, .rows = rows, .n = n, .limits = limits,
+                                           .sums = y.sums, .above = y.above });
+    return y;
+}
+
+/* A row's results are those of the row alone, to the bit. */
+static void check_look(int table, const float *x, int rows, int n, const float *limits)
+{
+    struct look a = look(0, x, rows, n, limits), b = look(table, x, rows, n, limits);
+    assert_memory_equal(a.above, b.above, sizeof a.above);
+    for (int r = 0; r < rows; r++) {
+        struct look one = look(table, x + r * LOOK_STRIDE, 1, n, limits + r);
+        assert_memory_equal(&one.sums[0], &b.sums[r], sizeof one.sums[0]);
+        assert_true(a.sums[r].max == b.sums[r].max);
+        assert_true(fabsf(a.sums[r].sum - b.sums[r].sum) <= 3e-6f * a.sums[r].sum);
+    }
+}
+
+static void test_look(void **state)
 {
     (void)state;
-    float x[70], max, sum;
-    for (int i = 0; i < 70; i++)
-        x[i] = i % 3 ? -3e38f : 1.0f;
+    for (int round = 0; round < 100; round++) {
+        int rows = random_int(1, LOOK_ROWS), n = random_int(1, LOOK_N / 64) * 64;
+        float *x = random_floats(LOOK_ROWS * LOOK_STRIDE), limits[LOOK_ROWS];
+        for (int i = 0; i < LOOK_ROWS * LOOK_STRIDE; i++)
+            x[i] *= round % 2 ? 12 : 300;
+        for (int r = 0; r < LOOK_ROWS; r++)
+            limits[r] = round % 3 ? x[r * LOOK_STRIDE + random_int(0, n - 1)] : NAN;
+        for (int t = 1; t < table_count; t++)
+            check_look(t, x, rows, n, limits);
+        mem_free(x);
+    }
+}
+
+/* A logit that no softmax sees must not make the others' sum NaN; nor must rows of nothing else. */
+static void test_look_at_far_logits(void **state)
+{
+    (void)state;
+    float x[LOOK_ROWS * LOOK_STRIDE], limits[LOOK_ROWS] = { 0 };
+    const float high[LOOK_ROWS] = { 1, 1e30f, -1e30f, -3e38f, 3e38f };
+    for (int r = 0; r < LOOK_ROWS; r++)
+        for (int i = 0; i < 128; i++)
+            x[r * LOOK_STRIDE + i] = i % 3 ? -3e38f : high[r];
     for (int t = 0; t < table_count; t++) {
-        tables[t]->log_sum(x, 70, &max, &sum);
-        assert_true(max == 1.0f && fabsf(sum - 24.0f) < 1e-4f);
+        struct look y = look(t, x, LOOK_ROWS, 128, limits);
+        for (int r = 0; r < LOOK_ROWS; r++)
+            assert_true(y.sums[r].max == high[r] && fabsf(y.sums[r].sum - (r == 3 ? 128.0f : 43.0f)) < 5e-4f);
     }
 }
 
@@ -413,7 +453,7 @@ int main(void)
         cmocka_unit_test(test_choice), cmocka_unit_test(test_product_fp32), cmocka_unit_test(test_product_bf16),
         cmocka_unit_test(test_product_int8), cmocka_unit_test(test_products_are_near_the_true_one),
         cmocka_unit_test(test_rows), cmocka_unit_test(test_keep_keys), cmocka_unit_test(test_keep_values),
-        cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_log_sum_of_far_logits),
+        cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_look), cmocka_unit_test(test_look_at_far_logits),
         cmocka_unit_test(test_attention), cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,10 +37,10 @@ static inline __attribute__((always_inline)) void turn_bytes(vi4 v[4])
     v[0] = (vi4)low.val[0], v[1] = (vi4)low.val[1], v[2] = (vi4)high.val[0], v[3] = (vi4)high.val[1];
 }
 
-static inline __attribute__((always_inline)) int first_lane(uint32x4_t mask)
+static inline __attribute__((always_inline)) uint32_t lanes_above(float32x4_t v, float x)
 {
-    uint64_t lanes = vget_lane_u64(vreinterpret_u64_u16(vmovn_u32(mask)), 0);    /* 16 bits each */
-    return lanes ? __builtin_ctzll(lanes) / 16 : SIMD_LANES;
+    const uint32x4_t bits = { 1, 2, 4, 8 };
+    return vaddvq_u32(vandq_u32(vcgtq_f32(v, vdupq_n_f32(x)), bits));
 }
 
 #define SIMD_DOT_INT8(sum, a, w) ((vi)dot_int8((int32x4_t)(sum), (int32x4_t)(a), (int32x4_t)(w)))
@@ -51,6 +51,6 @@ static inline __attribute__((always_inline)) int first_lane(uint32x4_t mask)
 #define SIMD_WIDEN(p) ((vf)vshll_n_u16(vld1_u16((const uint16_t *)(const void *)(p)), 16))
 #define SIMD_TURN_BYTES(v) turn_bytes(v)
 #define SIMD_NEAREST(v) ((vi)vcvtnq_s32_f32((float32x4_t)(v)))
-#define SIMD_FIRST(mask) first_lane((uint32x4_t)(mask))
+#define SIMD_ABOVE(v, x) lanes_above((float32x4_t)(v), x)
 
 #include "t5/kernels/simd.h"

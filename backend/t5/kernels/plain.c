@@ -301,22 +301,26 @@ static void history(const struct t5_history *h)
         look_back(h, i);
 }
 
-static void log_sum(const float *x, int n, float *out_max, float *out_sum)
+static struct t5_log_sum log_sum(const float *x, int n)
 {
     float max = x[0], sum = 0;
     for (int i = 1; i < n; i++)
         max = x[i] > max ? x[i] : max;
     for (int i = 0; i < n; i++)
         sum += expf(x[i] - max);
-    *out_max = max;
-    *out_sum = sum;
+    return (struct t5_log_sum){ max, sum };
 }
 
-static int find_above(const float *x, int from, int n, float threshold)
+static void look(const struct t5_look *l)
 {
-    while (from < n && !(x[from] > threshold))
-        from++;
-    return from;
+    memset(l->above, 0, (size_t)l->rows * (size_t)l->n / 8);
+    for (int r = 0; r < l->rows; r++) {
+        const float *x = l->x + (size_t)r * l->stride;
+        uint64_t *above = l->above + r * (l->n / 64);
+        l->sums[r] = log_sum(x, l->n);
+        for (int i = 0; i < l->n; i++)
+            above[i / 64] |= (uint64_t)(x[i] > l->limits[r]) << i % 64;
+    }
 }
 
 const struct t5_kernels t5_kernels_plain = {
@@ -336,6 +340,5 @@ const struct t5_kernels t5_kernels_plain = {
     .keep_values = keep_values,
     .attention = attention,
     .history = history,
-    .log_sum = log_sum,
-    .find_above = find_above,
+    .look = look,
 };

@@ -10,7 +10,7 @@
  *     SIMD_NEAREST(v)          integers, rounded to nearest, ties to even
  *     SIMD_SUM(v)              the sum of the lanes
  *     SIMD_SUMS(v)             a vector: lane i is the sum of the lanes of v[i]
- *     SIMD_FIRST(mask)         the first lane that is set, SIMD_LANES where none is
+ *     SIMD_ABOVE(v, x)         an integer: bit i is set where lane i is above the float x
  *     SIMD_TURN_BYTES(v)       vi v[4]: within each 16 bytes, word i of v[j] becomes byte 4 j + i of each of the four
  *     SIMD_LARGER(a, b), SIMD_LARGEST(v)  optional: the larger of each lane; the largest lane
  *     SIMD_WHOLE(v), SIMD_TIMES_POWER(v, n)   optional: the nearest whole numbers; v * 2^n, n whole
@@ -744,39 +744,46 @@ static void history(const struct t5_history *h)
 
 /* ---- logits ---- */
 
-static void log_sum(const float *x, int n, float *out_max, float *out_sum)
+INLINE vf lanes_largest(const float *x, int n)
 {
-    vf most[4] = { spread_f(-3e38f), spread_f(-3e38f), spread_f(-3e38f), spread_f(-3e38f) }, total = { 0 };
-    int whole = n / LANES * LANES, i = 0;
-    for (; i + 4 * LANES <= whole; i += 4 * LANES)
-        UNROLL
-        for (int v = 0; v < 4; v++)
-            most[v] = larger(most[v], load(x + i + v * LANES));
-    for (; i < whole; i += LANES)
-        most[0] = larger(most[0], load(x + i));
-    float max = lane_max(larger(larger(most[0], most[1]), larger(most[2], most[3])));
-    for (i = whole; i < n; i++)
-        max = x[i] > max ? x[i] : max;
-    for (i = 0; i < whole; i += LANES)
-        total += exponential_rough(load(x + i) - max);
-    float sum = SIMD_SUM(total);
-    for (i = whole; i < n; i++)
-        sum += exponential(spread_f(x[i] - max))[0];
-    *out_max = max;
-    *out_sum = sum;
+    vf most = load(x);
+    for (int i = LANES; i < n; i += LANES)
+        most = larger(most, load(x + i));
+    return most;
 }
 
-static int find_above(const float *x, int from, int n, float threshold)
+/* One sum of those of the lanes, each relative to the lane's largest. */
+INLINE struct t5_log_sum lanes_sum(vf most, vf total)
 {
-    int i = from;
-    for (; i + LANES <= n; i += LANES) {
-        int lane = SIMD_FIRST((vi)(load(x + i) > threshold));
-        if (lane < LANES)
-            return i + lane;
+    float max = lane_max(most);
+    return (struct t5_log_sum){ max, SIMD_SUM(total * exponential(most - max)) };
+}
+
+/* A row adds up relative to the largest of each lane, which is looked for while the row before adds up: nothing waits
+ * for a maximum. */
+static void look(const struct t5_look *l)
+{
+    const float *x = l->x;
+    uint64_t *above = l->above;
+    vf most = lanes_largest(x, l->n);
+    for (int r = 0; r < l->rows; r++, x += l->stride) {
+        const float *next = r + 1 < l->rows ? x + l->stride : x;
+        float limit = l->limits[r];
+        vf next_most = load(next), total = { 0 };
+        for (int i = 0; i < l->n; i += T5_BLOCK) {
+            uint64_t bits = 0;
+            UNROLL
+            for (int v = 0; v < T5_BLOCK; v += LANES) {
+                vf logits = load(x + i + v);
+                total += exponential_rough(logits - most);
+                next_most = larger(next_most, load(next + i + v));
+                bits |= (uint64_t)SIMD_ABOVE(logits, limit) << v;
+            }
+            *above++ = bits;
+        }
+        l->sums[r] = lanes_sum(most, total);
+        most = next_most;
     }
-    while (i < n && !(x[i] > threshold))
-        i++;
-    return i;
 }
 
 const struct t5_kernels SIMD_TABLE = {
@@ -796,8 +803,7 @@ const struct t5_kernels SIMD_TABLE = {
     .keep_values = keep_values,
     .attention = attention,
     .history = history,
-    .log_sum = log_sum,
-    .find_above = find_above,
+    .look = look,
 };
 
 #endif
