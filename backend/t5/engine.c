@@ -14,6 +14,7 @@
 enum {
     ROWS_DEFAULT = 128, ROWS_MAX = 4096, QUEUE_DEFAULT = 1024,
     ENCODE_TOKENS = 1024,        /* tokens encoded between two steps: running requests wait for them */
+    ENCODE_FIRST = 8192,         /* before the first step, where none is running: about a quarter of a second */
     TEXTS_MAX = 256,
 };
 /* A request's cache that is kept for the next one; larger ones go back: Flan-T5-small at 512 in, 150 out
@@ -235,7 +236,8 @@ static void encode_work(void *context, struct crew *crew)
     fast_encode(e->encoder, crew, e->texts, e->text_count);
 }
 
-static void admit(struct t5_engine *e)
+/* Tokens encoded; 0: no request is waiting, or none fits. */
+static int admit_some(struct t5_engine *e)
 {
     int tokens = 0, before = e->running_count;
     e->text_count = 0;
@@ -247,10 +249,19 @@ static void admit(struct t5_engine *e)
         }
     }
     if (e->text_count == 0)
-        return;
+        return 0;
     team_run(e->team, encode_work, e);
     for (int i = before; i < e->running_count; i++)
         e->running[i]->encoded_us = now_us();
+    return tokens;
+}
+
+/* Where none is running, more than one batch comes in before the first step: a row costs more in a step of few. */
+static void admit(struct t5_engine *e)
+{
+    const bool idle = e->running_count == 0;
+    for (int tokens = 0, n; (n = admit_some(e)) > 0 && idle && (tokens += n) < ENCODE_FIRST;)
+        answer_stale(e);
 }
 
 /* ---- steps ---- */
