@@ -31,8 +31,10 @@ static size_t scores_size(void)
 struct fast_decoder {
     const struct fast_model *model;
     int thread_count, row_max;
-    size_t x_stride, qkv_stride, hidden_stride;
-    float *x, *qkv, *context, *hidden;      /* [row_max] rows each */
+    size_t x_stride, wide_stride;
+    /* [row_max] rows each.  wide: queries, keys and values, of which a head's result replaces its queries; or the
+     * hidden layer.  What is kept apart without need takes the cache from weights. */
+    float *x, *wide;
     struct t5_rows packed;
     struct scratch *scratch;
     struct fast_head *head;
@@ -64,9 +66,7 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
     const struct fast_model *m = d->model;
     size_t used = 0, rows = (size_t)d->row_max, f = sizeof(float), words = (size_t)fast_words(m);
     d->x = take(base, &used, rows * d->x_stride * f);
-    d->qkv = take(base, &used, rows * d->qkv_stride * f);
-    d->context = take(base, &used, rows * (size_t)m->inner * f);
-    d->hidden = take(base, &used, rows * d->hidden_stride * f);
+    d->wide = take(base, &used, rows * d->wide_stride * f);
     d->packed = (struct t5_rows){ take(base, &used, rows * words * 4), words, take(base, &used, rows * f) };
     for (int t = 0; t < d->thread_count; t++) {
         d->scratch[t].normed = take(base, &used, (size_t)fast_widest(m) * f);
@@ -82,9 +82,9 @@ static size_t lay_out(struct fast_decoder *d, unsigned char *base)
 struct fast_decoder *fast_decoder_new(const struct fast_model *model, int thread_count, int row_max)
 {
     struct fast_decoder *d = mem_new(1, sizeof *d);
+    size_t qkv = fast_stride(3 * model->inner), hidden = fast_stride(model->ff_width);
     *d = (struct fast_decoder){ .model = model, .thread_count = thread_count, .row_max = row_max,
-                                .x_stride = fast_stride(model->width), .qkv_stride = fast_stride(3 * model->inner),
-                                .hidden_stride = fast_stride(model->ff_width) };
+                                .x_stride = fast_stride(model->width), .wide_stride = qkv > hidden ? qkv : hidden };
     d->scratch = mem_new((size_t)thread_count, sizeof *d->scratch);
     d->head = fast_head_new(model, thread_count, row_max);
     d->memory_size = lay_out(d, NULL);
@@ -220,7 +220,7 @@ static void activate_block(const struct step *s, const struct t5_packed *weights
     }
     for (int r = s->row; r < s->row_end; r++)
         fast_activate(m, piece + (size_t)r * FAST_PIECE,
-                      d->hidden + (size_t)r * d->hidden_stride + block * T5_BLOCK);
+                      d->wide + (size_t)r * d->wide_stride + block * T5_BLOCK);
 }
 
 static void multiply_and_activate(const struct step *s, struct operand in, const struct t5_packed *weights)
@@ -269,19 +269,18 @@ static void look_back(const struct step *s, int layer, const struct fast_group *
     struct fast_decoder *d = s->decoder;
     struct fast_sequence *q = group->sequence;
     struct fast_place at = fast_self(q, m, layer, head);
-    size_t column = (size_t)head * (size_t)m->head_width;
-    const float *rows = d->qkv + (size_t)group->row * d->qkv_stride + column;
+    float *rows = d->wide + (size_t)group->row * d->wide_stride + (size_t)head * (size_t)m->head_width;
     int next_head = head;
     const struct fast_group *next = next_look(s, group, &next_head);
     struct fast_place then = next ? fast_self(next->sequence, m, layer, next_head) : (struct fast_place){ 0 };
-    keep_new(m, group, at, rows, d->qkv_stride);
+    keep_new(m, group, at, rows, d->wide_stride);
     m->kernels->history(&(struct t5_history){
         .kept = at.keys, .scales = at.key_scales, .next = then.keys, .next_scales = then.key_scales,
         .length = q->position + 1, .head_size = m->head_width, .items = m->items,
         .place = q->place[0], .place_stride = q->place_stride,
-        .query = rows, .query_stride = d->qkv_stride, .query_count = group->row_count,
+        .query = rows, .query_stride = d->wide_stride, .query_count = group->row_count,
         .bias = m->decoder_bias + (size_t)head * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - q->position,
-        .out = d->context + (size_t)group->row * (size_t)m->inner + column, .out_stride = (size_t)m->inner,
+        .out = rows, .out_stride = d->wide_stride,
         .scratch = s->scratch->scores });
 }
 
@@ -290,16 +289,15 @@ static void look_across(const struct step *s, int layer, const struct fast_group
     const struct fast_model *m = s->model;
     struct fast_decoder *d = s->decoder;
     struct fast_place at = fast_cross(group->sequence, m, layer, head);
-    size_t column = (size_t)head * (size_t)m->head_width;
+    float *rows = d->wide + (size_t)group->row * d->wide_stride + (size_t)head * (size_t)m->head_width;
     int next_head = head;
     const struct fast_group *next = next_look(s, group, &next_head);
     m->kernels->attention(&(struct t5_attention){
         .keys = at.keys, .values = at.values, .key_scales = at.key_scales, .value_scales = at.value_scales,
         .value_stride = (size_t)m->head_width, .key_count = group->sequence->input_count, .head_size = m->head_width,
         .items = m->items, .next = next ? fast_cross(next->sequence, m, layer, next_head).keys : NULL,
-        .query = d->qkv + (size_t)group->row * d->qkv_stride + column, .query_stride = d->qkv_stride,
-        .query_count = group->row_count,
-        .out = d->context + (size_t)group->row * (size_t)m->inner + column, .out_stride = (size_t)m->inner,
+        .query = rows, .query_stride = d->wide_stride, .query_count = group->row_count,
+        .out = rows, .out_stride = d->wide_stride,
         .scratch = s->scratch->scores });
 }
 
@@ -316,8 +314,8 @@ static void attend(const struct step *s, int layer, look_fn *look)
 static void attention(const struct step *s, const struct fast_attention *weights, int layer, look_fn *look)
 {
     struct fast_decoder *d = s->decoder;
-    struct operand context = { d->context, NULL, (size_t)s->model->inner };
-    multiply(s, states(s, weights->norm), &weights->in, d->qkv, d->qkv_stride, false);
+    struct operand context = { d->wide, NULL, d->wide_stride };
+    multiply(s, states(s, weights->norm), &weights->in, d->wide, d->wide_stride, false);
     attend(s, layer, look);
     multiply(s, context, &weights->out, d->x, d->x_stride, true);
 }
@@ -325,7 +323,7 @@ static void attention(const struct step *s, const struct fast_attention *weights
 static void feed_forward(const struct step *s, const struct fast_ff *weights)
 {
     struct fast_decoder *d = s->decoder;
-    struct operand hidden = { d->hidden, NULL, d->hidden_stride };
+    struct operand hidden = { d->wide, NULL, d->wide_stride };
     multiply_and_activate(s, states(s, weights->norm), &weights->in);
     multiply(s, hidden, &weights->out, d->x, d->x_stride, true);
 }

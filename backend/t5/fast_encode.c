@@ -13,7 +13,7 @@ enum { CHUNK = 48 };
 
 struct scratch {                 /* of one member */
     struct t5_rows packed;       /* [CHUNK] */
-    float *normed, *context, *hidden, *scores;
+    float *normed, *hidden, *scores;
     float *piece;                /* [CHUNK][FAST_PIECE]: of the hidden layer, before the gate */
 };
 
@@ -92,7 +92,6 @@ static size_t lay_out(struct fast_encoder *e, unsigned char *base)
         struct scratch *s = &e->scratch[t];
         s->packed = (struct t5_rows){ take(base, &used, CHUNK * words * 4), words, take(base, &used, CHUNK * f) };
         s->normed = take(base, &used, (size_t)fast_widest(m) * f);
-        s->context = take(base, &used, CHUNK * (size_t)m->inner * f);
         s->hidden = take(base, &used, CHUNK * e->hidden_stride * f);
         s->scores = take(base, &used, t5_attention_scratch((int)tokens) * f);
         s->piece = take(base, &used, CHUNK * FAST_PIECE * f);
@@ -210,24 +209,24 @@ static void keys_and_values(const struct pass *p, const struct fast_layer *layer
     }
 }
 
-static void attend(const struct pass *p, int parity, struct piece piece, int chunk)
+/* A head's result replaces its queries. */
+static void attend(const struct pass *p, int parity, struct piece piece)
 {
     struct fast_encoder *e = p->encoder;
     const struct fast_model *m = p->model;
     for (int h = 0; h < m->config->head_count; h++) {
         size_t column = (size_t)(h * m->head_width);
         struct kept at = kept_at(e, parity, place_of(e, piece.text, h));
+        float *rows = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + column;
         const float *values = e->qkv[parity] + (size_t)e->spans[piece.text].row * e->qkv_stride + 2 * (size_t)m->inner +
                               column;
         m->kernels->attention(&(struct t5_attention){
             .keys = at.keys, .key_scales = at.key_scales, .value_scales = at.value_scales, .items = e->items,
             .values = e->items == T5_ITEMS_INT8 ? (const void *)at.values : values, .value_stride = e->qkv_stride,
             .key_count = p->texts[piece.text].count, .head_size = m->head_width,
-            .query = e->qkv[parity] + (size_t)piece.row * e->qkv_stride + column, .query_stride = e->qkv_stride,
-            .query_count = piece.to - piece.from,
+            .query = rows, .query_stride = e->qkv_stride, .query_count = piece.to - piece.from,
             .bias = m->encoder_bias + (size_t)h * FAST_BIAS_STRIDE + FAST_BIAS_CENTER - piece.from,
-            .out = p->scratch->context + (size_t)(piece.row - chunk) * (size_t)m->inner + column,
-            .out_stride = (size_t)m->inner, .scratch = p->scratch->scores });
+            .out = rows, .out_stride = e->qkv_stride, .scratch = p->scratch->scores });
     }
 }
 
@@ -238,11 +237,12 @@ static void attention_and_ff(const struct pass *p, const struct fast_layer *laye
     float *x = p->encoder->x + (size_t)row * p->encoder->x_stride;
     for (int at = row; at < end;) {
         struct piece piece = piece_at(p, at, end);
-        attend(p, parity, piece, row);
+        attend(p, parity, piece);
         at += piece.to - piece.from;
     }
     for (int r = 0; r < end - row; r++)
-        fast_pack(m, &layer->self.out, s->context + (size_t)r * (size_t)m->inner, s->packed, r);
+        fast_pack(m, &layer->self.out, p->encoder->qkv[parity] + (size_t)(row + r) * p->encoder->qkv_stride, s->packed,
+                  r);
     multiply(p, &layer->self.out, end - row, x, p->encoder->x_stride, true);
     norm_and_pack(p, layer->ff.norm, &layer->ff.in, row, end);
     multiply_and_activate(p, &layer->ff.in, end - row);
