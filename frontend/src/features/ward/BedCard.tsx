@@ -62,7 +62,9 @@ export const BedCard = memo(function BedCard({ patient, now }: Props) {
         <span className={css.word}>{CATEGORY_WORDS[category]}</span>
       </header>
       <p className={css.who}>
-        <span className={css.name}>{patient.name}</span>
+        <span className={css.name} title={patient.name}>
+          {patient.name}
+        </span>
         <News2Score score={patient.news2} />
       </p>
       <dl className={css.big}>
