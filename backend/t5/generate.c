@@ -425,13 +425,10 @@ static size_t keep_best(struct ranked *list, size_t count, size_t limit, float s
     return count;
 }
 
-/* `place`: in its row's list, which usually starts with the special tokens in their order. */
-static float processed(const struct generation *g, const struct beam *beam, size_t place, int32_t token, float score)
+static float processed(const struct generation *g, const struct beam *beam, int32_t token, float score)
 {
-    const struct special_tokens *special = &beam->special;
-    bool there = place < special->count && special->tokens[place] == token;
-    int at = there ? (int)place : special_tokens_index(special, token);
-    return at < 0 ? score : special_tokens_apply(special, (size_t)at, score, &g->params);
+    int at = special_tokens_index(&beam->special, token);
+    return at < 0 ? score : special_tokens_apply(&beam->special, (size_t)at, score, &g->params);
 }
 
 static void step_beams_candidates(struct generation *g, const struct candidate_row *rows)
@@ -441,7 +438,7 @@ static void step_beams_candidates(struct generation *g, const struct candidate_r
         const struct beam *beam = &g->live[row];
         for (size_t i = 0; i < rows[row].count; i++) {
             const struct candidate *c = &rows[row].list[i];
-            float score = processed(g, beam, i, c->token, c->logit - rows[row].log_sum_exp) + beam->score;
+            float score = processed(g, beam, c->token, c->logit - rows[row].log_sum_exp) + beam->score;
             count = keep_best(g->queue, count, limit, score, row * g->vocab_size + c->token);
         }
     }
@@ -455,7 +452,7 @@ static void step_greedy_candidates(struct generation *g, const struct candidate_
     const struct candidate *best = NULL;
     float best_score = -INFINITY;
     for (size_t i = 0; i < row->count; i++) {
-        float score = processed(g, &g->live[0], i, row->list[i].token, row->list[i].logit);
+        float score = processed(g, &g->live[0], row->list[i].token, row->list[i].logit);
         if (!best || score > best_score || (score == best_score && row->list[i].token < best->token))
             best = &row->list[i], best_score = score;
     }
