@@ -1,16 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { NOW, patientOf } from '@/testing/patients';
+import { noVitals, NOW, patientOf } from '@/testing/patients';
 import { formatAge, formatCountdown, formatMoment, parseTime } from './time';
 import { formatNumber, formatVital, NO_VALUE, VITALS } from './vitals';
 
 const [heartRate, , pressure, , temperature] = VITALS;
-const empty = {
-  heartRate: null,
-  spO2: null,
-  bloodPressure: { systolic: null, diastolic: null },
-  temperature: null,
-  respiratory: null,
-};
 
 describe('values', () => {
   it('have the decimals of their vital', () => {
@@ -20,13 +13,13 @@ describe('values', () => {
   });
 
   it('that are missing are a dash, never 0', () => {
-    for (const info of VITALS) expect(formatVital(patientOf({ vitals: empty }), info)).toBe(NO_VALUE);
+    for (const info of VITALS) expect(formatVital(patientOf({ vitals: noVitals }), info)).toBe(NO_VALUE);
     expect(formatNumber(undefined, 0)).toBe(NO_VALUE);
     expect(formatNumber(NaN, 0)).toBe(NO_VALUE);
   });
 
   it('of half a pressure show the half that is known', () => {
-    const patient = patientOf({ vitals: { ...empty, bloodPressure: { systolic: 118, diastolic: null } } });
+    const patient = patientOf({ vitals: { ...noVitals, bloodPressure: { systolic: 118, diastolic: null } } });
     expect(formatVital(patient, pressure!)).toBe('118/—');
   });
 

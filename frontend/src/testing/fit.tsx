@@ -10,7 +10,7 @@ import { BedCard } from '@/features/ward/BedCard';
 import frame from '@/features/ward/WardGrid.module.css';
 import type { Alert, Patient } from '@/lib/api/client';
 import { VITALS } from '@/lib/vitals';
-import { alertOf, iso, NOW, patientOf, technicalOf, warningOf } from './patients';
+import { alertOf, iso, noVitals, NOW, patientOf, technicalOf, warningOf } from './patients';
 
 /* Widths in pixels: the columnMin of WardGrid.tsx, what common screens make of it, a phone. */
 const WIDTHS = { large: [265, 272, 305, 325, 374], medium: [240, 257, 374], compact: [200, 212, 239, 374] };
@@ -22,13 +22,6 @@ const widest = {
   bloodPressure: { systolic: 210, diastolic: 110 },
   temperature: 40.2,
   respiratory: 40,
-};
-const none = {
-  heartRate: null,
-  spO2: null,
-  bloodPressure: { systolic: null, diastolic: null },
-  temperature: null,
-  respiratory: null,
 };
 const onAll = (make: (change: Partial<Alert>) => Alert, change: Partial<Alert> = {}) =>
   VITALS.map(({ alertType }) => make({ ...change, id: alertType, vital_type: alertType }));
@@ -48,9 +41,9 @@ const STATES: Record<string, Partial<Patient>> = {
   acknowledged: { vitals: widest, activeAlerts: onAll(alertOf, { acknowledged: true, acknowledged_by: 'dr.frey' }) },
   over: { vitals: widest, activeAlerts: onAll(alertOf, { state: 'latched' }) },
   old: { vitals: widest, activeAlerts: onAll(warningOf), vitalTimes: timesOf(iso(NOW - 3_500_000)) },
-  technical: { vitals: none, activeAlerts: [lost], vitalTimes: timesOf(iso(NOW - 720_000)) },
-  never: { vitals: none, vitalTimes: timesOf(null) },
-  silent: { vitals: none, status: 'silent' },
+  technical: { vitals: noVitals, activeAlerts: [lost], vitalTimes: timesOf(iso(NOW - 720_000)) },
+  never: { vitals: noVitals, vitalTimes: timesOf(null) },
+  silent: { vitals: noVitals, status: 'silent' },
 };
 
 const Cards = () =>

@@ -4,6 +4,14 @@ import type { Alert, Patient } from '@/lib/api/client';
 export const NOW = Date.parse('2026-11-23T03:00:00.000Z');
 export const iso = (ms: number): string => new Date(ms).toISOString();
 
+export const noVitals = {
+  heartRate: null,
+  spO2: null,
+  bloodPressure: { systolic: null, diastolic: null },
+  temperature: null,
+  respiratory: null,
+};
+
 export function alertOf(change: Partial<Alert> = {}): Alert {
   const onset = change.onset ?? iso(NOW - 60_000);
   return {
