@@ -260,8 +260,12 @@ static int admit_some(struct t5_engine *e)
 static void admit(struct t5_engine *e)
 {
     const bool idle = e->running_count == 0;
-    for (int tokens = 0, n; (n = admit_some(e)) > 0 && idle && (tokens += n) < ENCODE_FIRST;)
+    int batch = admit_some(e), tokens = batch;
+    while (idle && batch > 0 && tokens < ENCODE_FIRST) {
         answer_stale(e);
+        batch = admit_some(e);
+        tokens += batch;
+    }
 }
 
 /* ---- steps ---- */

@@ -243,8 +243,8 @@ static void keep_new(const struct fast_model *m, const struct fast_group *group,
 {
     const struct fast_sequence *q = group->sequence;
     size_t vector = (size_t)m->head_width * t5_item_size(m->items);
-    size_t place = (size_t)q->position * (size_t)q->slot_count;
-    for (int i = 0; i < group->row_count; i++, place++, rows += stride) {
+    for (int i = 0; i < group->row_count; i++, rows += stride) {
+        size_t place = q->place[0][(size_t)i * q->place_stride + (size_t)q->position];
         float ignored, *scales = at.key_scales ? at.key_scales + 2 * place : NULL;
         m->kernels->keep(rows + m->inner, m->head_width, m->items, at.keys + 2 * place * vector,
                          scales ? scales : &ignored);
